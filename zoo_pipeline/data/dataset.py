@@ -1,0 +1,53 @@
+"""A dataset in memory: labelled images for training and for testing."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_pipeline.dataset_facts import DatasetFacts
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images, ready to be trained on.
+
+    Attributes:
+        name: the dataset's name.
+        classes: number of labels.
+        train_images: float32[rows, channels, height, width].
+        train_labels: int64[rows].
+        test_images: float32[rows, channels, height, width].
+        test_labels: int64[rows].
+    """
+
+    name: str
+    classes: int
+    train_images: NDArray[np.float32]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.float32]
+    test_labels: NDArray[np.int64]
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """Hash of all images and labels with their shapes (hex)."""
+        sha = hashlib.sha256(f"{self.name} {self.classes}".encode())
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            sha.update(f"{array.dtype.str} {array.shape}".encode())
+            sha.update(np.ascontiguousarray(array).data)
+        return sha.hexdigest()
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """What the plan needs to know, read from the data."""
+        channels, height, width = self.train_images.shape[1:]
+        return DatasetFacts(
+            name=self.name,
+            image_shape=(channels, height, width),
+            classes=self.classes,
+            train_rows=len(self.train_images),
+            test_rows=len(self.test_images),
+            content_sha256=self.content_sha256,
+        )

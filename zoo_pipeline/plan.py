@@ -1,0 +1,192 @@
+"""The plan: everything a run will contain, worked out from the configuration and the dataset's facts alone.
+
+Pure: no ray, no torch, no I/O. The same configuration and facts give the same plan on any machine, whatever has been
+trained already, so that a resumed run and a retried task mean the same files.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zoo_pipeline.architecture import Architecture
+from zoo_pipeline.config import ZooConfig
+from zoo_pipeline.dataset_facts import DatasetFacts
+from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.hyperparameters import Hyperparameters
+
+FORMAT_VERSION = 1
+SHARD_BYTES = 256 << 20  # raw; a group has fewer models where its shard would pass this
+MODEL_BYTES = 2 << 30  # raw; one model's checkpoints are held in memory until its group is published
+SCALAR_BYTES = 32  # of a checkpoint row beside its weights: two int32, one int64, four float32
+MAX_GROUPS = 100_000  # five digits in a shard's name
+SPLITS = (("train", 0.70), ("validation", 0.15), ("test", 0.15))
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """One training run of the zoo; key and split are empty as long as the dataset's content hash is unknown."""
+
+    model_id: int
+    model_key: str
+    seed: int
+    split: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The models that one task trains together, and the shard they end up in."""
+
+    number: int
+    models: tuple[PlannedModel, ...]
+    shard: str
+    rows: int
+    raw_bytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All groups of a run and what they share."""
+
+    config: ZooConfig
+    facts: DatasetFacts
+    architecture: Architecture
+    hyperparameters: Hyperparameters
+    spec_hash: str
+    groups: tuple[Group, ...]
+
+    @property
+    def models(self) -> int:
+        """Number of models."""
+        return sum(len(group.models) for group in self.groups)
+
+    @property
+    def checkpoints(self) -> int:
+        """Number of rows over all shards."""
+        return sum(group.rows for group in self.groups)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of all rows before compression."""
+        return sum(group.raw_bytes for group in self.groups)
+
+    def spec(self) -> dict[str, Any]:
+        """What is trained, as plain JSON types: the hashed part of `spec.json`."""
+        return scientific_spec(self.config, self.facts)
+
+    def summary(self) -> dict[str, Any]:
+        """The figures that `zoo plan` prints."""
+        return {
+            "name": self.config.name,
+            "spec_hash": self.spec_hash or None,
+            "dataset": asdict(self.facts),
+            "dimension": self.architecture.dimension,
+            "models": self.models,
+            "checkpoints": self.checkpoints,
+            "groups": len(self.groups),
+            "files": len(self.groups),
+            "raw_bytes": self.raw_bytes,
+            "shards": [
+                {
+                    "shard": group.shard,
+                    "model_ids": [group.models[0].model_id, group.models[-1].model_id],
+                    "rows": group.rows,
+                    "raw_bytes": group.raw_bytes,
+                }
+                for group in self.groups
+            ],
+        }
+
+
+def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
+    """Work out groups, model ids and keys, seeds, shard names, rows and bytes.
+
+    Raises:
+        ConfigError: the configuration and the dataset do not fit together, or a run would be too large to hold.
+    """
+    choices, training = config.zoo.model, config.zoo.training
+    architecture = Architecture(
+        name=choices.architecture,
+        input_shape=facts.image_shape,
+        classes=facts.classes,
+        activation=choices.activation,
+        initialisation=choices.initialisation,
+        hidden=choices.hidden,
+        bias=choices.bias,
+    )
+    if training.batch_size > facts.train_rows:
+        raise ConfigError(
+            f"zoo.training.batch_size: got {training.batch_size}, but {facts.name} has {facts.train_rows} "
+            f"training images; use at most {facts.train_rows}"
+        )
+    rows_per_model = training.epochs + 1
+    model_bytes = rows_per_model * (4 * architecture.dimension + SCALAR_BYTES)
+    if model_bytes > MODEL_BYTES:
+        raise ConfigError(
+            f"zoo: one model's {rows_per_model} checkpoints of {architecture.dimension} weights take {model_bytes} "
+            f"bytes, more than the {MODEL_BYTES} that a task holds; use fewer epochs or a smaller network"
+        )
+    group_size = min(config.zoo.population.group_size, max(1, SHARD_BYTES // model_bytes))
+    spec = scientific_spec(config, facts)
+    models = _models(config, facts, spec)
+    batches = [models[start : start + group_size] for start in range(0, len(models), group_size)]
+    if len(batches) > MAX_GROUPS:
+        raise ConfigError(
+            f"zoo.population.group_size: {len(models)} models make {len(batches)} groups, more than {MAX_GROUPS}; "
+            f"use groups of at least {-(-len(models) // MAX_GROUPS)} models"
+        )
+    return Plan(
+        config=config,
+        facts=facts,
+        architecture=architecture,
+        hyperparameters=Hyperparameters(**training.model_dump()),
+        spec_hash=digest(spec) if facts.content_sha256 else "",
+        groups=tuple(
+            Group(
+                number=number,
+                models=batch,
+                shard=f"checkpoints/group-{number:05d}.parquet",
+                rows=len(batch) * rows_per_model,
+                raw_bytes=len(batch) * model_bytes,
+            )
+            for number, batch in enumerate(batches)
+        ),
+    )
+
+
+def scientific_spec(config: ZooConfig, facts: DatasetFacts) -> dict[str, Any]:
+    """What is hashed: the scientific part of the configuration and the dataset's content."""
+    return {"format": FORMAT_VERSION, **config.scientific(), "dataset_sha256": facts.content_sha256}
+
+
+def digest(value: Any) -> str:
+    """sha256 (hex) of plain JSON types in canonical form."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _models(config: ZooConfig, facts: DatasetFacts, spec: dict[str, Any]) -> tuple[PlannedModel, ...]:
+    population = config.zoo.population
+    seeds = range(population.first_seed, population.first_seed + population.models)
+    if facts.content_sha256 is None:
+        return tuple(PlannedModel(model_id, "", seed, "") for model_id, seed in enumerate(seeds))
+    shared = {key: spec[key] for key in ("dataset_sha256", "model", "training")}
+    keys = [digest({**shared, "seed": seed})[:32] for seed in seeds]
+    return tuple(
+        PlannedModel(model_id, key, seed, split)
+        for model_id, (key, seed, split) in enumerate(zip(keys, seeds, _splits(keys), strict=True))
+    )
+
+
+def _splits(keys: Sequence[str]) -> list[str]:
+    """Train, validation or test for every model: exact shares, in the order of a hash of the models' keys."""
+    order = sorted(range(len(keys)), key=lambda index: digest(["split", keys[index]]))
+    splits = [""] * len(keys)
+    start, share = 0, 0.0
+    for name, part in SPLITS:
+        share += part
+        end = round(share * len(keys))
+        for index in order[start:end]:
+            splits[index] = name
+        start = end
+    return splits
