@@ -5,6 +5,7 @@ from the same description, and a test holds the two against each other.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 from zoo_pipeline.errors import ConfigError
@@ -105,7 +106,7 @@ class Architecture:
             shapes[f"conv{number}.bias"] = (convolution.channels,)
             channels = convolution.channels
         widths = self.linear_widths
-        for number, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+        for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
             shapes[f"fc{number}.weight"] = (outputs, inputs)
             shapes[f"fc{number}.bias"] = (outputs,)
         return {name: shape for name, shape in shapes.items() if self.bias or not name.endswith(".bias")}

@@ -89,14 +89,11 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used in recipes", problem_mark=self.line_mark())
+            raise yaml.YAMLError("aliases (*name) are not used in recipes")
         return super().compose_node(parent, index)
 
-    def line_mark(self) -> yaml.Mark:
-        return self.peek_event().start_mark
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         repeated = {str(key) for key in keys if keys.count(key) > 1}
         if repeated:
             raise yaml.MarkedYAMLError(problem=f"repeats the key {', '.join(repeated)}", problem_mark=node.start_mark)

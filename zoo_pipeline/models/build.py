@@ -1,6 +1,7 @@
 """The `nn.Module` of an architecture."""
 
 from collections import OrderedDict
+from itertools import pairwise
 
 from torch import nn
 
@@ -37,7 +38,7 @@ def build(architecture: Architecture) -> nn.Sequential:
         channels = convolution.channels
     layers["flatten"] = nn.Flatten()
     widths = architecture.linear_widths
-    for number, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+    for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
         layers[f"fc{number}"] = nn.Linear(inputs, outputs, bias=architecture.bias)
         if number < len(widths) - 1:
             layers[f"fc{number}_{architecture.activation}"] = activation()

@@ -36,10 +36,8 @@ class GroupHistory:
     @property
     def diverged(self) -> NDArray[np.bool_]:
         """Which models have a weight or a loss that is not finite, bool[models]."""
-        finite = np.isfinite(self.weights).all(axis=(1, 2))
-        for name in ("train_loss", "test_loss"):
-            finite &= np.isfinite(self.metrics[name]).all(axis=1)
-        return ~finite
+        values = (self.weights, self.metrics["train_loss"][:, :, None], self.metrics["test_loss"][:, :, None])
+        return np.array([not all(np.isfinite(of[model]).all() for of in values) for model in range(len(self.weights))])
 
 
 def train_group(
@@ -100,7 +98,7 @@ def _train_stack(
     for epoch in range(hyperparameters.epochs + 1):
         if epoch > 0:
             orders = torch.stack([data_order(seed, epoch, len(train_images)) for seed in seeds]).to(device)
-            for batch in orders.split(hyperparameters.batch_size, dim=1):
+            for batch in torch.split(orders, hyperparameters.batch_size, dim=1):
                 _step(population, optimizer, train_images[batch], train_labels[batch])
         history.weights[models, epoch] = population.weights()
         values = (*evaluate(population, train_images, train_labels), *evaluate(population, test_images, test_labels))

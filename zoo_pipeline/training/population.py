@@ -33,11 +33,13 @@ class Population:
         if self.models == 1:  # the same sums without vmap, whose grouped convolutions are slow on a CPU
             parameters = {name: tensor[0] for name, tensor in self.parameters.items()}
             only = images if shared else images[0]
-            return functional_call(self._module, parameters, (only,))[None]
-        return vmap(self._call, in_dims=(0, None if shared else 0))(self.parameters, images)
+            return self._call(parameters, only)[None]
+        logits: Tensor = vmap(self._call, in_dims=(0, None if shared else 0))(self.parameters, images)
+        return logits
 
     def _call(self, parameters: dict[str, Tensor], images: Tensor) -> Tensor:
-        return functional_call(self._module, parameters, (images,))
+        logits: Tensor = functional_call(self._module, parameters, (images,))
+        return logits
 
     @torch.no_grad()
     def weights(self) -> Tensor:

@@ -1,0 +1,40 @@
+"""Train model zoos on Ray, keep every checkpoint in Parquet, recover their trajectories through weight space.
+
+Public names are resolved when first used (PEP 562), so that `import zoo_pipeline.training` loads neither pydantic,
+pyarrow nor ray.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo_pipeline.architecture import Architecture as Architecture
+    from zoo_pipeline.config import ZooConfig as ZooConfig
+    from zoo_pipeline.data import load_dataset as load_dataset
+    from zoo_pipeline.errors import ZooError as ZooError
+    from zoo_pipeline.hyperparameters import Hyperparameters as Hyperparameters
+    from zoo_pipeline.recipes import load_config as load_config
+    from zoo_pipeline.training import train_group as train_group
+    from zoo_pipeline.trajectories import recover as recover
+    from zoo_pipeline.zoo import Zoo as Zoo
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Architecture": "zoo_pipeline.architecture",
+    "Hyperparameters": "zoo_pipeline.hyperparameters",
+    "Zoo": "zoo_pipeline.zoo",
+    "ZooConfig": "zoo_pipeline.config",
+    "ZooError": "zoo_pipeline.errors",
+    "load_config": "zoo_pipeline.recipes",
+    "load_dataset": "zoo_pipeline.data",
+    "recover": "zoo_pipeline.trajectories",
+    "train_group": "zoo_pipeline.training",
+}
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'zoo_pipeline' has no attribute {name!r}")

@@ -1,0 +1,143 @@
+"""A run directory: who may write into it, and the small JSON files that say what it is."""
+
+import json
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.plan import FORMAT_VERSION, Plan
+from zoo_pipeline.store.filesystem import Files
+
+SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
+CHECKPOINTS, ANALYSIS = "checkpoints", "analysis"
+# In the order in which they are removed: what claims completeness goes first.
+PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, ENGINE, SPEC)
+LIBRARIES = ("zoo_pipeline", "torch", "numpy", "pyarrow", "ray", "scikit-learn")
+
+
+class RunDirectory:
+    """One run on disk or in a bucket."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.files = Files(root)
+
+    def claim(self, plan: Plan, *, resume: bool = False, overwrite: bool = False) -> None:
+        """Make the directory this plan's run, or check that it already is.
+
+        Args:
+            plan: what is to be trained.
+            resume: go on with a run of the same specification.
+            overwrite: remove a run that is there, whatever its specification.
+
+        Raises:
+            StoreError: something else is there, a run of another specification, or a run and neither flag.
+        """
+        present = self.files.names()
+        foreign = [name for name in present if name not in PARTS]
+        if present and (foreign or SPEC not in present):
+            raise StoreError(
+                f"{self.root}: not empty and not a run (holds {', '.join((foreign or present)[:3])}); "
+                f"name a new or empty directory"
+            )
+        if present and overwrite:
+            for name in PARTS:
+                if name in present:
+                    self.files.remove(name)
+        elif present and not resume:
+            self._check_same(plan)
+            raise StoreError(
+                f"{self.root}: already holds this run; go on with it by --resume, or start again by --overwrite"
+            )
+        self.files.publish(SPEC, _json(spec_document(plan)))
+        self._check_same(plan)  # also against another driver that came first
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The content of spec.json.
+
+        Raises:
+            StoreError: it is absent or not one of ours.
+        """
+        spec = self._read_json(SPEC)
+        if spec.get("format_version") != FORMAT_VERSION:
+            raise StoreError(
+                f"{self.root}: {SPEC} has format version {spec.get('format_version')}, expected {FORMAT_VERSION}; "
+                f"read it with the version of zoo_pipeline that wrote it"
+            )
+        return spec
+
+    def engine(self, choices: dict[str, Any]) -> dict[str, Any]:
+        """The run's engine choices: these if it has none yet, else those it was started with."""
+        self.files.publish(ENGINE, _json(choices))
+        return self._read_json(ENGINE)
+
+    @property
+    def manifest(self) -> dict[str, Any] | None:
+        """The content of manifest.json; None as long as the run is incomplete."""
+        return self._read_json(MANIFEST) if self.files.exists(MANIFEST) else None
+
+    def publish_manifest(self, manifest: dict[str, Any]) -> None:
+        """Declare the run complete. Whoever comes second must have found the same."""
+        if not self.files.publish(MANIFEST, _json(manifest)) and self._read_json(MANIFEST) != manifest:
+            raise StoreError(
+                f"{self.root}: {MANIFEST} was written meanwhile and names other files; run zoo status on it"
+            )
+
+    def _check_same(self, plan: Plan) -> None:
+        there = self.spec
+        if there.get("spec_hash") != plan.spec_hash:
+            differences = differing(there.get("spec", {}), plan.spec())
+            raise StoreError(
+                f"{self.root}: holds a run of another configuration ({'; '.join(differences)}); "
+                f"use another directory, or --overwrite to replace it"
+            )
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads(self.files.read(name))
+        except ValueError as error:
+            raise StoreError(f"{self.files.at(name)}: not readable as JSON ({error}); the run is damaged") from None
+        if not isinstance(content, dict):
+            raise StoreError(f"{self.files.at(name)}: expected a JSON object; the run is damaged")
+        return content
+
+
+def spec_document(plan: Plan) -> dict[str, Any]:
+    """The content of spec.json."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": plan.config.name,
+        "description": plan.config.description,
+        "spec_hash": plan.spec_hash,
+        "spec": plan.spec(),
+        "models": plan.models,
+        "groups": len(plan.groups),
+        "checkpoints": plan.checkpoints,
+        "dimension": plan.architecture.dimension,
+        "image_shape": list(plan.facts.image_shape),
+        "classes": plan.facts.classes,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {library: version(library) for library in LIBRARIES},
+    }
+
+
+def differing(there: dict[str, Any], here: dict[str, Any], path: str = "") -> list[str]:
+    """Where two specifications differ: dotted path, their value, our value.
+
+    >>> differing({"training": {"epochs": 25}}, {"training": {"epochs": 50}})
+    ['training.epochs: 25 there, 50 here']
+    """
+    lines = []
+    for key in sorted({*there, *here}):
+        left, right = there.get(key), here.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            lines += differing(left, right, f"{path}{key}.")
+        elif left != right:
+            lines.append(f"{path}{key}: {json.dumps(left)} there, {json.dumps(right)} here")
+    return lines
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()

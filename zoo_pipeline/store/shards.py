@@ -1,0 +1,97 @@
+"""One group's checkpoints as a Parquet shard, and the proof in its footer that it is whole and the right one."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.schema import LAYOUT_KEY, SHARD_KEY, checkpoint_schema
+
+
+def shard_table(
+    model_ids: NDArray[np.int32],
+    steps: NDArray[np.int64],
+    metrics: dict[str, NDArray[np.float32]],
+    weights: NDArray[np.float32],
+    layout: Layout,
+    footer: dict[str, Any],
+) -> pa.Table:
+    """A group's rows in the order (model_id, epoch).
+
+    Args:
+        model_ids: int32[models], ascending.
+        steps: int64[epochs + 1], optimiser steps before each checkpoint.
+        metrics: float32[models, epochs + 1] by column name.
+        weights: float32[models, epochs + 1, d]; not copied.
+        layout: what the weights are.
+        footer: what the shard is: group, spec_hash, rows, diverged model ids.
+    """
+    models, epochs = weights.shape[:2]
+    schema = checkpoint_schema(layout)
+    values = pa.FixedSizeListArray.from_arrays(pa.array(weights.reshape(-1)), type=schema.field("weights").type)
+    columns = {
+        "model_id": np.repeat(model_ids.astype(np.int32), epochs),
+        "epoch": np.tile(np.arange(epochs, dtype=np.int32), models),
+        "step": np.tile(steps.astype(np.int64), models),
+        **{name: value.reshape(-1) for name, value in metrics.items()},
+    }
+    arrays = [*(pa.array(columns[field.name], field.type) for field in schema if field.name != "weights"), values]
+    table = pa.Table.from_arrays(arrays, schema=schema)
+    return table.replace_schema_metadata({**schema.metadata, SHARD_KEY: json.dumps(footer, sort_keys=True).encode()})
+
+
+def open_shard(files: Files, name: str) -> pq.ParquetFile:
+    """Open a shard for reading; close it after use.
+
+    Raises:
+        StoreError: absent, truncated or not Parquet.
+    """
+    try:
+        return pq.ParquetFile(files.filesystem.open(files.at(name), "rb"))
+    except FileNotFoundError:
+        raise StoreError(f"{files.at(name)}: missing; run zoo train again with --resume") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(
+            f"{files.at(name)}: damaged or not Parquet ({' '.join(str(error).split())}); "
+            f"remove it and run zoo train again with --resume"
+        ) from None
+
+
+def read_footer(files: Files, name: str) -> dict[str, Any]:
+    """What a shard says of itself: group, spec_hash, rows, diverged; and `file_rows`, what it really holds."""
+    with open_shard(files, name) as shard:
+        metadata = shard.schema_arrow.metadata or {}
+        return {**json.loads(metadata.get(SHARD_KEY, b"{}")), "file_rows": shard.metadata.num_rows}
+
+
+def read_layout(shard: pq.ParquetFile) -> Layout:
+    """The layout in a shard's footer.
+
+    Raises:
+        StoreError: there is none, or it does not fit the weights column.
+    """
+    schema = shard.schema_arrow
+    layout = Layout.from_json((schema.metadata or {}).get(LAYOUT_KEY, b"null"))
+    if schema.field("weights").type != pa.list_(schema.field("weights").type.value_field, layout.dimension):
+        raise StoreError(f"weights: {schema.field('weights').type}, but the layout describes {layout.dimension} values")
+    return layout
+
+
+def contents_sha256(table: pa.Table) -> str:
+    """Hash (hex) of a table's names, types and values, whatever its chunks, encoding and metadata."""
+    sha = hashlib.sha256()
+    for field, column in zip(table.schema, table.columns, strict=True):
+        sha.update(f"{field.name} {field.type} {len(column)}".encode())
+        if pa.types.is_fixed_size_list(field.type):
+            for chunk in column.chunks:
+                sha.update(chunk.flatten().to_numpy(zero_copy_only=True).data)
+        else:
+            sha.update(json.dumps(column.to_pylist()).encode())
+    return sha.hexdigest()

@@ -1,0 +1,129 @@
+"""`Zoo`: open a run and read it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from zoo_pipeline.architecture import Architecture
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.models import Layout, build
+from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
+from zoo_pipeline.store.schema import SCALAR_NAMES
+from zoo_pipeline.store.shards import open_shard, read_layout
+
+Ids = Sequence[int] | None
+
+
+class Zoo:
+    """A run, complete or not, for reading.
+
+    Rows come in the order of the shards and, within them, of (model_id, epoch). An incomplete run is read as far as
+    it goes, and says so in `complete`.
+
+    Attributes:
+        complete: whether the manifest is there.
+        spec: the content of spec.json.
+        layout: which slice of the weights is which tensor.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._run = RunDirectory(root)
+        self.spec: dict[str, Any] = self._run.spec
+        manifest = self._run.manifest
+        self.complete = manifest is not None
+        if manifest is not None:
+            self._shards = [str(shard["shard"]) for shard in manifest["shards"]]
+        else:
+            names = self._run.files.names(CHECKPOINTS)
+            self._shards = [f"{CHECKPOINTS}/{name}" for name in names if name.endswith(".parquet")]
+        if not self._shards:
+            raise StoreError(f"{root}: has no checkpoints yet; run zoo train")
+        with open_shard(self._run.files, self._shards[0]) as shard:
+            self.layout: Layout = read_layout(shard)
+
+    @property
+    def models(self) -> pa.Table:
+        """One row per model (models.parquet).
+
+        Raises:
+            StoreError: the run is incomplete.
+        """
+        if not self.complete:
+            raise StoreError(f"{self._run.root}: incomplete, models.parquet comes last; run zoo train with --resume")
+        with open_shard(self._run.files, MODELS) as file:
+            return file.read()
+
+    def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
+        """The scalar columns of all checkpoints, or of those of some models and epochs."""
+        tables = [batch for batch, _ in self._batches(SCALAR_NAMES, model_ids, epochs)]
+        return pa.concat_tables(tables).combine_chunks()
+
+    def weights(self, model_ids: Ids = None, epochs: Ids = None) -> NDArray[np.float32]:
+        """The weights float32[n, d] of the same rows, in the same order, as `checkpoints`."""
+        rows = sum(len(batch) for batch, _ in self._batches(["model_id", "epoch"], model_ids, epochs))
+        weights = np.empty((rows, self.layout.dimension), dtype=np.float32)
+        start = 0
+        for batch, keep in self._batches(["model_id", "epoch", "weights"], model_ids, epochs, filtered=False):
+            end = start + int(keep.sum())
+            chunks = batch["weights"].chunks
+            values = [chunk.flatten().to_numpy(zero_copy_only=True).reshape(len(chunk), -1) for chunk in chunks]
+            np.compress(keep, values[0] if len(values) == 1 else np.concatenate(values), axis=0, out=weights[start:end])
+            start = end
+        return weights
+
+    def load_model(self, model_id: int, epoch: int) -> nn.Module:
+        """The network of one checkpoint, ready to be called.
+
+        Raises:
+            StoreError: there is no such checkpoint, or the run's network is not one of ours.
+        """
+        weights = self.weights([model_id], [epoch])
+        if len(weights) == 0:
+            raise StoreError(f"{self._run.root}: has no checkpoint of model {model_id} after epoch {epoch}")
+        module = build(self._architecture())
+        module.load_state_dict(self.layout.unflatten(torch.from_numpy(weights[0])))
+        return module
+
+    def _architecture(self) -> Architecture:
+        spec = self.spec["spec"]
+        return Architecture(
+            name=spec["model"]["architecture"],
+            input_shape=tuple(self.spec["image_shape"]),
+            classes=self.spec["classes"],
+            activation=spec["model"]["activation"],
+            initialisation=spec["model"]["initialisation"],
+            hidden=tuple(spec["model"]["hidden"]),
+            bias=spec["model"]["bias"],
+        )
+
+    def _batches(
+        self, columns: list[str], model_ids: Ids, epochs: Ids, filtered: bool = True
+    ) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
+        """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
+        for name in self._shards:
+            with open_shard(self._run.files, name) as shard:
+                for index in range(shard.num_row_groups):
+                    if not _may_hold(shard, index, model_ids):
+                        continue
+                    batch = shard.read_row_group(index, columns=columns)
+                    keep = np.ones(len(batch), dtype=bool)
+                    for column, wanted in (("model_id", model_ids), ("epoch", epochs)):
+                        if wanted is not None:
+                            keep &= np.isin(batch[column].to_numpy(), list(wanted))
+                    yield (batch.filter(pa.array(keep)) if filtered else batch), keep
+
+
+def _may_hold(shard: pq.ParquetFile, index: int, model_ids: Ids) -> bool:
+    """Whether a row group may have rows of these models, by its statistics."""
+    if model_ids is None:
+        return True
+    statistics = shard.metadata.row_group(index).column(0).statistics
+    if shard.schema_arrow.names[0] != "model_id" or statistics is None or not statistics.has_min_max:
+        return True
+    return any(statistics.min <= model_id <= statistics.max for model_id in model_ids)
