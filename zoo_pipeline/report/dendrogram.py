@@ -1,0 +1,185 @@
+"""The single-linkage tree: its saw-tooth in full, and a few trajectories as a classical dendrogram."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from zoo_pipeline.report.content import Floats, Integers, ReportData
+from zoo_pipeline.report.formats import figure as quantity
+from zoo_pipeline.report.formats import known, plural
+from zoo_pipeline.report.panel import Panel
+from zoo_pipeline.report.theme import BLUE, GREY, INK, MUTED, blank_figure, colour, translucent
+
+MOST_TEETH = 12_000
+MOST_LEAVES_ZOOMED = 160
+MOST_TRAJECTORIES_ZOOMED = 5
+
+
+def leaf_profile(linkage: Floats) -> tuple[Integers, Floats]:
+    """The leaves in dendrogram order and the height at which neighbours meet.
+
+    Two leaves anywhere in that order meet at the largest height between them, so the two arrays hold the whole tree.
+
+    Args:
+        linkage: float64[m - 1, 4], in scipy's form.
+
+    Returns:
+        The leaves int64[m], in the order of `scipy.cluster.hierarchy.leaves_list`, and heights float64[m - 1].
+
+    Example:
+        >>> order, heights = leaf_profile(np.array([[0, 2, 0.1, 2], [1, 3, 0.7, 3]]))
+        >>> order.tolist(), heights.tolist()
+        ([1, 0, 2], [0.7, 0.1])
+    """
+    leaves = len(linkage) + 1
+    children = linkage[:, :2].astype(np.int64)
+    sizes = np.concatenate([np.ones(leaves, dtype=np.int64), linkage[:, 3].astype(np.int64)])
+    start = np.zeros(2 * leaves - 1, dtype=np.int64)
+    heights = np.zeros(leaves - 1)
+    for merge in range(leaves - 2, -1, -1):
+        left, right = children[merge]
+        start[left] = start[leaves + merge]
+        start[right] = start[left] + sizes[left]
+        heights[start[right] - 1] = linkage[merge, 2]
+    order = np.empty(leaves, dtype=np.int64)
+    order[start[:leaves]] = np.arange(leaves)
+    return order, heights
+
+
+def profile_panel(data: ReportData) -> Panel:
+    """The height at which every leaf joins the one before it, with the cut."""
+    title = "Saw-tooth of the dendrogram"
+    if len(data.linkage) == 0:
+        return Panel("saw-tooth", title, "Fewer than two checkpoints were analysed, so there is no tree.", None)
+    _, heights = leaf_profile(data.linkage)
+    every = -(-len(heights) // MOST_TEETH)
+    teeth = np.maximum.reduceat(heights, np.arange(0, len(heights), every))
+    floor = _floor(heights)
+    leaf = np.arange(1, len(heights) + 1, every, dtype=np.int32)
+    panel = blank_figure()
+    panel.add_scatter(
+        x=leaf,
+        y=np.maximum(teeth, floor).astype(np.float32),
+        mode="lines",
+        line={"color": BLUE, "width": 1 if len(teeth) > 400 else 1.6},
+        fill="tozeroy",
+        fillcolor=translucent(BLUE, 0.12),
+        hovertemplate="leaf %{x}<br>joins at %{y:.4g}<extra></extra>",
+        showlegend=False,
+    )
+    _finish(panel, data, floor, float(heights.max()))
+    panel.update_xaxes(title_text="checkpoints in dendrogram order", range=[0, len(heights) + 1])
+    caption = (
+        "The whole tree as a line: the height at which each checkpoint joins its left neighbour in dendrogram order. "
+        "Every tooth is one trajectory. The jump is the distance to the next trajectory; behind it the steps of "
+        "training follow, longest first. A wide empty band around the cut means a clear separation."
+    )
+    if every > 1:
+        caption += f" Each point is the highest of {every} neighbours."
+    if (heights <= 0).any():
+        caption += f" {plural(int((heights <= 0).sum()), 'height')} of zero (equal directions) sit on the bottom line."
+    return Panel("saw-tooth", title, caption, panel)
+
+
+def zoom_panel(data: ReportData) -> Panel | None:
+    """A classical dendrogram of the first few trajectories in dendrogram order."""
+    if len(data.linkage) == 0:
+        return None
+    order, heights = leaf_profile(data.linkage)
+    owner = _owner(data, order)
+    stop, numbers = _window(owner)
+    if stop < 2:
+        return None
+    floor = _floor(heights)
+    x, y, owners = _brackets(np.maximum(heights[: stop - 1], floor), owner[:stop], floor)
+    panel = blank_figure()
+    for number in [*numbers, -1]:
+        chosen = owners == number
+        if chosen.any():
+            panel.add_scatter(
+                x=x[chosen].ravel(),
+                y=y[chosen].ravel(),
+                mode="lines",
+                line={"color": GREY if number < 0 else colour(number), "width": 1.3},
+                hovertemplate="height %{y:.4g}<extra></extra>",
+                showlegend=False,
+            )
+    _finish(panel, data, floor, float(heights[: stop - 1].max()))
+    middles = [float(np.flatnonzero(owner[:stop] == number).mean()) for number in numbers]
+    panel.update_xaxes(tickvals=middles, ticktext=[str(number) for number in numbers], ticks="", range=[-1, stop])
+    panel.update_xaxes(title_text="recovered trajectory")
+    shown = f"The first {plural(len(numbers), 'trajectory')}" if stop < len(order) else "All trajectories"
+    caption = (
+        f"{shown} of the tree ({plural(stop, 'checkpoint')}) as a classical dendrogram; grey: joins between "
+        "trajectories. Checkpoints of one training run join one after the other, a chain, which is why single "
+        "linkage finds them."
+    )
+    return Panel("dendrogram", "A few trajectories, closer", caption, panel)
+
+
+def _owner(data: ReportData, order: Integers) -> Integers:
+    """The trajectory of every leaf in dendrogram order."""
+    leaf = np.asarray(data.assignments["leaf"].to_numpy(), dtype=np.int64)
+    owner = np.full(len(order), -1, dtype=np.int64)
+    owner[leaf[leaf >= 0]] = data.trajectory[leaf >= 0]
+    return owner[order]
+
+
+def _window(owner: Integers) -> tuple[int, list[int]]:
+    """How many leaves to zoom into, and whose they are: whole trajectories as long as there is room."""
+    starts = np.flatnonzero(np.diff(owner, prepend=owner[0] - 1))
+    ends = np.append(starts[1:], len(owner))
+    fitting = int(np.searchsorted(ends, MOST_LEAVES_ZOOMED, side="right"))
+    parts = max(1, min(fitting, MOST_TRAJECTORIES_ZOOMED))
+    stop = min(int(ends[parts - 1]), MOST_LEAVES_ZOOMED)
+    return stop, list(dict.fromkeys(owner[starts[:parts]].tolist()))
+
+
+def _brackets(heights: Floats, owner: Integers, floor: float) -> tuple[Floats, Floats, Integers]:
+    """The joins of a dendrogram as lines of four points and a gap, each with its trajectory (-1: between two)."""
+    leaves = len(owner)
+    first = np.arange(leaves)
+    last = np.arange(leaves)
+    middle, top = np.arange(leaves, dtype=np.float64), np.full(leaves, floor)
+    x, y, owners = [], [], []
+    for join in np.argsort(heights, kind="stable"):
+        # Blocks of joined leaves are intervals: the left one ends at `join`, the right one starts after it. Their
+        # middles and tops are kept at both of their ends.
+        left, right, height = first[join], last[join + 1], heights[join]
+        a, b = middle[join], middle[join + 1]
+        x.append([a, a, b, b, np.nan])
+        y.append([top[join], height, height, top[join + 1], np.nan])
+        whole = owner[left : right + 1]
+        owners.append(int(whole[0]) if (whole == whole[0]).all() else -1)
+        last[left], first[right] = right, left
+        for end in (left, right):
+            middle[end], top[end] = (a + b) / 2, height
+    return np.array(x), np.array(y), np.array(owners)
+
+
+def _floor(heights: Floats) -> float:
+    """The bottom of the logarithmic axis: half of the smallest height that rounding did not make."""
+    positive = heights[heights > 1e-9]
+    return float(positive.min()) / 2 if len(positive) else 1e-9
+
+
+def _finish(panel: go.Figure, data: ReportData, floor: float, top: float) -> None:
+    """Axis and cut, alike in both figures."""
+    cut = data.summary.get("cut") or {}
+    height = cut.get("height")
+    panel.update_yaxes(type="log", title_text="cosine distance", dtick=1)
+    panel.update_layout(margin_t=26)
+    if known(height) and height > floor:
+        panel.add_hline(y=height, line={"color": INK, "width": 1, "dash": "dash"})
+        panel.add_annotation(
+            text=f"– – cut at {quantity(height)}",
+            x=1,
+            xref="paper",
+            xanchor="right",
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 12, "color": MUTED},
+        )
+        top = max(top, height)
+    panel.update_yaxes(range=[np.log10(floor), np.log10(max(top, 2 * floor)) + 0.12])

@@ -1,0 +1,41 @@
+"""Principal components of the weights, for pictures."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import PCA
+
+
+def principal_components(
+    weights: npt.NDArray[np.float32], k: int = 3
+) -> tuple[npt.NDArray[np.float32], tuple[float, ...]]:
+    """Project checkpoints onto the directions of largest variance.
+
+    Rows that are not finite are skipped and come back as NaN. Where the data have fewer than k directions, the
+    remaining coordinates are zero. The result is the same on every call.
+
+    Args:
+        weights: float32[n, d], one checkpoint per row.
+        k: number of components.
+
+    Returns:
+        The coordinates, float32[n, k], and the share of the total variance along each component, k floats.
+
+    Example:
+        >>> line = np.outer(np.arange(5.0), np.ones(4)).astype(np.float32)
+        >>> coordinates, share = principal_components(line)
+        >>> np.abs(coordinates[:, 0]).round(3).tolist()
+        [4.0, 2.0, 0.0, 2.0, 4.0]
+        >>> round(share[0], 6)
+        1.0
+    """
+    finite = np.isfinite(weights).all(axis=1)
+    coordinates = np.full((len(weights), k), np.nan, dtype=np.float32)
+    coordinates[finite] = 0.0
+    share = np.zeros(k)
+    rows = weights if finite.all() else weights[finite]
+    found = min(k, *rows.shape)
+    if found > 0 and np.ptp(rows, axis=0).any():
+        pca = PCA(n_components=found, svd_solver="auto", random_state=0)
+        coordinates[finite, :found] = pca.fit_transform(rows)
+        share[:found] = pca.explained_variance_ratio_
+    return coordinates, tuple(share.tolist())
