@@ -1,0 +1,96 @@
+"""Linkage: the minimum spanning tree of all checkpoints and the single-linkage dendrogram it holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_pipeline.trajectories.distances import cosine_distance_of_pairs
+
+
+@dataclass(frozen=True)
+class SpanningTree:
+    """A minimum spanning tree, shortest edge first.
+
+    Attributes:
+        edges: int32[n − 1, 2], the two rows that each edge joins.
+        heights: float64[n − 1], the lengths of the edges, ascending.
+    """
+
+    edges: NDArray[np.int32]
+    heights: NDArray[np.float64]
+
+
+def minimum_spanning_edges(distances: NDArray[np.floating]) -> NDArray[np.int32]:
+    """Find a minimum spanning tree by Prim's algorithm: O(n²) time, O(n) extra memory.
+
+    Edges of length zero count like any other (a sparse-graph routine would drop them). Ties go to the lower row number.
+
+    Args:
+        distances: float[n, n], symmetric.
+
+    Returns:
+        int32[max(n − 1, 0), 2]: (row already in the tree, row that joins it), in the order of growth from row 0.
+    """
+    n = len(distances)
+    edges = np.empty((max(n - 1, 0), 2), np.int32)
+    if n == 0:
+        return edges
+    outside = np.ones(n, bool)
+    outside[0] = False
+    nearest = distances[0].copy()
+    nearest[0] = np.inf
+    parent = np.zeros(n, np.int32)
+    for k in range(n - 1):
+        row = int(nearest.argmin())
+        edges[k] = parent[row], row
+        outside[row] = False
+        nearest[row] = np.inf
+        closer = (distances[row] < nearest) & outside
+        np.copyto(nearest, distances[row], where=closer)
+        np.copyto(parent, row, where=closer)
+    return edges
+
+
+def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32]) -> SpanningTree:
+    """Build the minimum spanning tree on the cosine metric, its heights recomputed in float64 from the weights.
+
+    Args:
+        distances: float32[n, n] of `cosine_distances(weights)`.
+        weights: float32[n, d].
+
+    Returns:
+        The tree; edges of equal height keep the order in which Prim's algorithm found them.
+    """
+    edges = minimum_spanning_edges(distances)
+    heights = cosine_distance_of_pairs(weights, edges[:, 0], edges[:, 1])
+    ascending = np.argsort(heights, kind="stable")
+    return SpanningTree(edges[ascending], heights[ascending])
+
+
+def linkage_table(tree: SpanningTree) -> NDArray[np.float64]:
+    """Write a spanning tree as the table of `scipy.cluster.hierarchy.linkage(..., "single")`.
+
+    Row k says that edge k of the tree joins two clusters into cluster n + k. Single linkage and the minimum spanning
+    tree are the same thing (Gower & Ross 1969).
+
+    Returns:
+        float64[n − 1, 4]: the two clusters (the lower number first), the height, the number of leaves joined.
+    """
+    n = len(tree.edges) + 1
+    parent = list(range(2 * n - 1))
+    size = [1] * n + [0] * (n - 1)
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    table = np.empty((n - 1, 4), np.float64)
+    for k, (one, other) in enumerate(tree.edges.tolist()):
+        low, high = sorted((root(one), root(other)))
+        parent[low] = parent[high] = n + k
+        size[n + k] = size[low] + size[high]
+        table[k] = low, high, tree.heights[k], size[n + k]
+    return table

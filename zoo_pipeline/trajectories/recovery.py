@@ -1,0 +1,135 @@
+"""Recovery: from a shuffled bag of weights to trajectories, their order and their direction, without labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zoo_pipeline.errors import ZooError
+from zoo_pipeline.trajectories.content import canonical_order, content_numbers
+from zoo_pipeline.trajectories.direction import decide_direction
+from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES, cosine_distances
+from zoo_pipeline.trajectories.linkage import linkage_table, spanning_tree
+from zoo_pipeline.trajectories.ordering import order_along_path
+from zoo_pipeline.trajectories.separation import separate
+
+Number = TypeVar("Number", np.int32, np.float32)
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What the weights of n checkpoints say about their history: m usable rows in k trajectories.
+
+    Attributes:
+        trajectory: int32[n], recovered trajectory 0 … k − 1; −1 for a row left out because not all of it is finite.
+        position: int32[n], place along the trajectory from 0, in the likelier direction; −1 if left out.
+        progress: float32[n], position / (length − 1), 0 in a trajectory of one; NaN if left out.
+        confidence: float32[n], how clearly the row belongs to its trajectory, 0 … 1; NaN if left out.
+        leaf: int32[n], number of the row in `linkage` and `edges`: its rank by content; −1 if left out.
+        content: int32[n], number of the row's content, shared by equal rows, which nothing tells apart; −1 if left out.
+        linkage: float64[m − 1, 4], single linkage on the cosine metric, in scipy's four columns.
+        edges: int32[m − 1, 2], the two leaves whose distance is the height in the same row of `linkage`.
+        cut: cosine distance at which the linkage was cut.
+        length: int32[k], checkpoints in each trajectory.
+        direction_decided: bool[k], whether the direction is more than the likelier guess.
+        direction_confidence: float32[k], 0.5 … 1.
+        seconds: wall time in s of `separation`, `ordering` and `direction`.
+    """
+
+    trajectory: NDArray[np.int32]
+    position: NDArray[np.int32]
+    progress: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    leaf: NDArray[np.int32]
+    content: NDArray[np.int32]
+    linkage: NDArray[np.float64]
+    edges: NDArray[np.int32]
+    cut: float
+    length: NDArray[np.int32]
+    direction_decided: NDArray[np.bool_]
+    direction_confidence: NDArray[np.float32]
+    seconds: dict[str, float]
+
+
+def recover(
+    weights: NDArray[np.float32],
+    tensors: Sequence[slice] | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
+) -> Recovery:
+    """Recover trajectories, order and direction from the weights of a bag of checkpoints.
+
+    The rows are first sorted by content, so the result follows the rows however they are shuffled, bit for bit;
+    trajectories are numbered by their first row in that order. Rows with NaN or infinity are left out.
+
+    Args:
+        weights: float32[n, d].
+        tensors: which columns are which tensor, if known; helps only the direction.
+        device: where the distances are computed.
+        memory_limit_bytes: largest size allowed for the m × m float32 distances.
+
+    Returns:
+        The recovery, its arrays aligned with the rows given.
+
+    Raises:
+        ZooError: the weights are not a float32 matrix, or too many for the memory limit.
+    """
+    if weights.ndim != 2 or weights.shape[1] == 0 or weights.dtype != np.float32:
+        raise ZooError(
+            f"analysis: weights are {weights.dtype}{list(weights.shape)}, expected float32[checkpoints, parameters]"
+        )
+    started = perf_counter()
+    n = len(weights)
+    finite = np.flatnonzero(np.isfinite(weights).all(axis=1))
+    kept = finite[canonical_order(weights if len(finite) == n else weights[finite])]
+    bag = weights[kept]
+    distances = cosine_distances(bag, device=device, memory_limit_bytes=memory_limit_bytes)
+    tree = spanning_tree(distances, bag)
+    separation = separate(distances, tree)
+    del distances
+    linkage = linkage_table(tree)
+    separated = perf_counter()
+
+    length = np.bincount(separation.labels).astype(np.int32)
+    members = np.split(np.argsort(separation.labels, kind="stable"), np.cumsum(length)[:-1]) if len(bag) else []
+    paths = [rows[order_along_path(bag[rows])] for rows in members]
+    ordered = perf_counter()
+
+    directions = [decide_direction(bag[path], tensors) for path in paths]
+    position = np.empty(len(bag), np.int32)
+    for path, direction in zip(paths, directions, strict=True):
+        position[path if direction.forward else path[::-1]] = np.arange(len(path))
+    progress = (position / np.maximum(length[separation.labels] - 1, 1)).astype(np.float32)
+    directed = perf_counter()
+
+    return Recovery(
+        trajectory=_aligned(kept, n, separation.labels, -1),
+        position=_aligned(kept, n, position, -1),
+        progress=_aligned(kept, n, progress, np.nan),
+        confidence=_aligned(kept, n, separation.confidence, np.nan),
+        leaf=_aligned(kept, n, np.arange(len(bag), dtype=np.int32), -1),
+        content=_aligned(kept, n, content_numbers(bag), -1),
+        linkage=linkage,
+        edges=tree.edges,
+        cut=separation.cut,
+        length=length,
+        direction_decided=np.array([direction.decided for direction in directions], bool),
+        direction_confidence=np.array([direction.confidence for direction in directions], np.float32),
+        seconds={
+            "separation": separated - started,
+            "ordering": ordered - separated,
+            "direction": directed - ordered,
+        },
+    )
+
+
+def _aligned(kept: NDArray[np.int64], n: int, values: NDArray[Number], missing: float) -> NDArray[Number]:
+    """Place the values of the kept rows among all n."""
+    aligned = np.full(n, missing, values.dtype)
+    aligned[kept] = values
+    return aligned
