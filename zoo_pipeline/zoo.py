@@ -15,7 +15,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
 from zoo_pipeline.store.schema import SCALAR_NAMES
-from zoo_pipeline.store.shards import open_shard, read_layout
+from zoo_pipeline.store.shards import open_shard, read_footer, read_layout
 
 Ids = Sequence[int] | None
 
@@ -27,25 +27,39 @@ class Zoo:
     it goes, and says so in `complete`.
 
     Attributes:
+        root: where the run is.
+        files: the run's files.
         complete: whether the manifest is there.
         spec: the content of spec.json.
         layout: which slice of the weights is which tensor.
     """
 
     def __init__(self, root: str) -> None:
-        self._run = RunDirectory(root)
-        self.spec: dict[str, Any] = self._run.spec
-        manifest = self._run.manifest
+        run = RunDirectory(root)
+        self.root = root
+        self.files = run.files
+        self.spec: dict[str, Any] = run.spec
+        manifest = run.manifest
         self.complete = manifest is not None
         if manifest is not None:
             self._shards = [str(shard["shard"]) for shard in manifest["shards"]]
         else:
-            names = self._run.files.names(CHECKPOINTS)
+            names = self.files.names(CHECKPOINTS)
             self._shards = [f"{CHECKPOINTS}/{name}" for name in names if name.endswith(".parquet")]
         if not self._shards:
             raise StoreError(f"{root}: has no checkpoints yet; run zoo train")
-        with open_shard(self._run.files, self._shards[0]) as shard:
+        with open_shard(self.files, self._shards[0]) as shard:
             self.layout: Layout = read_layout(shard)
+
+    @property
+    def key(self) -> str:
+        """The run's key in analysis tables: the first digits of its spec_hash."""
+        return str(self.spec["spec_hash"])[:12]
+
+    @property
+    def diverged(self) -> set[int]:
+        """Ids of the models flagged in the shards as diverged."""
+        return {model_id for name in self._shards for model_id in read_footer(self.files, name).get("diverged", [])}
 
     @property
     def models(self) -> pa.Table:
@@ -55,8 +69,8 @@ class Zoo:
             StoreError: the run is incomplete.
         """
         if not self.complete:
-            raise StoreError(f"{self._run.root}: incomplete, models.parquet comes last; run zoo train with --resume")
-        with open_shard(self._run.files, MODELS) as file:
+            raise StoreError(f"{self.root}: incomplete, models.parquet comes last; run zoo train with --resume")
+        with open_shard(self.files, MODELS) as file:
             return file.read()
 
     def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
@@ -85,7 +99,7 @@ class Zoo:
         """
         weights = self.weights([model_id], [epoch])
         if len(weights) == 0:
-            raise StoreError(f"{self._run.root}: has no checkpoint of model {model_id} after epoch {epoch}")
+            raise StoreError(f"{self.root}: has no checkpoint of model {model_id} after epoch {epoch}")
         module = build(self._architecture())
         module.load_state_dict(self.layout.unflatten(torch.from_numpy(weights[0])))
         return module
@@ -107,7 +121,7 @@ class Zoo:
     ) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
         """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
         for name in self._shards:
-            with open_shard(self._run.files, name) as shard:
+            with open_shard(self.files, name) as shard:
                 for index in range(shard.num_row_groups):
                     if not _may_hold(shard, index, model_ids):
                         continue

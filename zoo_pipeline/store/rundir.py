@@ -24,7 +24,22 @@ class RunDirectory:
         self.files = Files(root)
 
     def claim(self, plan: Plan, *, resume: bool = False, overwrite: bool = False) -> None:
-        """Make the directory this plan's run, or check that it already is.
+        """Make the directory this plan's run, or make sure that it already is; the arguments are those of `check`.
+
+        Raises:
+            StoreError: as `check`, or the directory cannot be written.
+        """
+        self.check(plan, resume=resume, overwrite=overwrite)
+        if overwrite:
+            present = self.files.names()
+            for name in PARTS:
+                if name in present:
+                    self.files.remove(name)
+        self.files.publish(SPEC, _json(spec_document(plan)))
+        self._check_same(plan)  # also against another driver that came first
+
+    def check(self, plan: Plan, *, resume: bool = False, overwrite: bool = False) -> None:
+        """Refuse a directory that this plan must not be written to; change nothing.
 
         Args:
             plan: what is to be trained.
@@ -41,17 +56,12 @@ class RunDirectory:
                 f"{self.root}: not empty and not a run (holds {', '.join((foreign or present)[:3])}); "
                 f"name a new or empty directory"
             )
-        if present and overwrite:
-            for name in PARTS:
-                if name in present:
-                    self.files.remove(name)
-        elif present and not resume:
+        if present and not overwrite:
             self._check_same(plan)
-            raise StoreError(
-                f"{self.root}: already holds this run; go on with it by --resume, or start again by --overwrite"
-            )
-        self.files.publish(SPEC, _json(spec_document(plan)))
-        self._check_same(plan)  # also against another driver that came first
+            if not resume:
+                raise StoreError(
+                    f"{self.root}: already holds this run; go on with it by --resume, or start again by --overwrite"
+                )
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""The inline executor: this process, one item after another, without Ray. For debuggers, notebooks and tests."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from zoo_pipeline.config import Resources
+from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.runtime.executor import Outcome
+
+
+class InlineExecutor:
+    """Calls functions here and now."""
+
+    name = "inline"
+    slots = 1
+
+    def __init__(self, resources: Resources) -> None:
+        if resources.num_gpus and not torch.cuda.is_available():
+            raise ConfigError(f"resources.num_gpus: got {resources.num_gpus}, but torch sees no GPU here; set it to 0")
+        self._device = "cuda" if resources.num_gpus else "cpu"
+
+    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
+        """Call `function(item, *shared, device=…)` for every item, in order."""
+        for item in items:
+            try:
+                outcome = Outcome(item, value=function(item, *shared, device=self._device))
+            except Exception as error:  # one group must not end the others, as on Ray
+                outcome = Outcome(item, error=error)
+            yield outcome
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call `function(*arguments, threads=…)`."""
+        return function(*arguments, threads=os.cpu_count() or 1)

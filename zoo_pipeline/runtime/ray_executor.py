@@ -1,0 +1,80 @@
+"""The Ray executor: one task per item, a bounded window of them, small results."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from zoo_pipeline.config import Resources
+from zoo_pipeline.runtime.executor import Outcome
+
+WINDOW_PER_SLOT = 3  # tasks submitted per task that can run: enough to keep workers busy, few enough to stop soon
+GPU_CALLS_PER_WORKER = 20  # Ray's default of one pays torch's start and CUDA's for every group
+MAX_RETRIES = 8  # of a task whose worker or node died; an error that the task itself raises is not retried
+POLL_S = 10.0
+
+
+class RayExecutor:
+    """Calls functions in Ray tasks of the session that is open."""
+
+    name = "ray"
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        total = ray.cluster_resources()
+        slots = total.get("CPU", 0) / resources.num_cpus
+        if resources.num_gpus:
+            slots = min(slots, total.get("GPU", 0) / resources.num_gpus)
+        self.slots = max(1, int(slots))
+
+    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
+        """Call `function(item, *shared, device=…)` in a task per item; shared values go to the object store once."""
+        gpus = self._resources.num_gpus
+        task = ray.remote(
+            num_cpus=self._resources.num_cpus,
+            num_gpus=gpus,
+            max_calls=GPU_CALLS_PER_WORKER if gpus else 0,
+            max_retries=MAX_RETRIES,
+        )(_on_device)
+        references = [ray.put(value) for value in shared]
+        waiting = list(reversed(items))
+        pending: dict[Any, Any] = {}
+        try:
+            while waiting or pending:
+                while waiting and len(pending) < WINDOW_PER_SLOT * self.slots:
+                    item = waiting.pop()
+                    pending[task.remote(function, item, *references)] = item
+                ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
+                for reference in ready:
+                    yield _outcome(pending.pop(reference), reference)
+        finally:
+            for reference in pending:  # only where the caller stopped early
+                ray.cancel(reference, force=True)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call `function(*arguments, threads=…)` in one task that takes all CPUs of the largest machine."""
+        cpus = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
+        task = ray.remote(num_cpus=max(1, cpus), max_retries=MAX_RETRIES)(_with_threads)
+        outcome = _outcome(None, task.remote(function, arguments, max(1, cpus)))
+        if outcome.error:
+            raise outcome.error
+        return outcome.value
+
+
+def _on_device(function: Callable[..., Any], item: Any, *shared: Any) -> Any:
+    # Tasks without a GPU still see all of the machine's, so ask Ray and not torch.
+    return function(item, *shared, device="cuda" if ray.get_gpu_ids() else "cpu")
+
+
+def _with_threads(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> Any:
+    return function(*arguments, threads=threads)
+
+
+def _outcome(item: Any, reference: Any) -> Outcome:
+    try:
+        return Outcome(item, value=ray.get(reference))
+    except RayError as error:
+        # Ray wraps what a task raised; the cause is the error itself, as the inline executor has it.
+        cause = getattr(error, "cause", None)
+        return Outcome(item, error=cause if isinstance(cause, Exception) else error)

@@ -1,0 +1,54 @@
+"""Ray sessions: one machine of our own, or a cluster that is already there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from zoo_pipeline.config import Resources
+from zoo_pipeline.errors import ConfigError
+
+
+@contextmanager
+def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
+    """Connect to Ray, and disconnect (or stop our own one-machine Ray) at the end.
+
+    Args:
+        address: "local" for a Ray of our own on this machine, "auto" or host:port for a running cluster; None takes
+            the cluster of `RAY_ADDRESS` (which `ray job submit` sets) and else "local".
+        resources: what one task needs; checked against what there is where the cluster cannot grow.
+
+    Raises:
+        ConfigError: no cluster at the address, or no machine of our own Ray can ever run a task.
+    """
+    if address is None:
+        address = "local" if not os.environ.get("RAY_ADDRESS") else None
+    local = address == "local"
+    try:
+        if local:
+            ray.init(address="local", include_dashboard=False, logging_level="warning", log_to_driver=True)
+        else:
+            ray.init(address=address, logging_level="warning")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"--ray-address {address or os.environ.get('RAY_ADDRESS')}: no Ray there ({reason}); "
+            f"start one, or use --ray-address local"
+        ) from None
+    try:
+        if local:
+            _check_fits(resources)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_fits(resources: Resources) -> None:
+    available = ray.cluster_resources()
+    for key, kind, wanted in (("num_cpus", "CPU", resources.num_cpus), ("num_gpus", "GPU", resources.num_gpus)):
+        if wanted > available.get(kind, 0):
+            raise ConfigError(
+                f"resources.{key}: got {wanted:g}, but this machine has {available.get(kind, 0):g} {kind}s; "
+                f"lower it by --set resources.{key}=… or name a cluster by --ray-address"
+            )

@@ -1,0 +1,78 @@
+"""Tables for the terminal."""
+
+from typing import Any
+
+from rich.table import Table
+
+_SCORES = {
+    "trajectories_true": "trajectories, true",
+    "trajectories_found": "trajectories, found",
+    "ari": "adjusted Rand index",
+    "exact_trajectories": "recovered exactly",
+    "margin": "margin",
+    "kendall_tau_min": "|τ| of the order, least",
+    "order_exact": "order exactly right",
+    "direction_accuracy": "direction right",
+    "direction_undecided": "direction undecided",
+}
+
+
+def plan_table(summary: dict[str, Any]) -> Table:
+    """The figures of a plan, and its first and last shards."""
+    table = _table(summary["name"])
+    dataset = summary["dataset"]
+    table.add_row("dataset", f"{dataset['name']} ({dataset['train_rows']:,} train, {dataset['test_rows']:,} test)")
+    table.add_row("parameters", f"{summary['dimension']:,}")
+    table.add_row("models", f"{summary['models']:,}")
+    table.add_row("checkpoints", f"{summary['checkpoints']:,}")
+    table.add_row("groups = files", f"{summary['files']:,}")
+    table.add_row("bytes, uncompressed", f"{summary['raw_bytes']:,}")
+    table.add_row("spec_hash", summary["spec_hash"] or "known once the data are read (--data-dir)")
+    shards = summary["shards"]
+    for shard in shards if len(shards) <= 6 else [*shards[:3], None, *shards[-3:]]:
+        if shard is None:
+            table.add_row("…", "…")
+        else:
+            first, last = shard["model_ids"]
+            table.add_row(
+                shard["shard"], f"models {first}–{last}, {shard['rows']:,} rows, {shard['raw_bytes']:,} bytes"
+            )
+    return table
+
+
+def summary_table(summary: dict[str, Any]) -> Table:
+    """The scores of an analysis."""
+    table = _table(f"{summary['name']}: {summary['checkpoints']:,} checkpoints of {summary['dimension']:,} weights")
+    for key, label in _SCORES.items():
+        value = summary[key]
+        table.add_row(
+            label, "unknown" if value is None else f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+        )
+    left_out = summary["left_out"]
+    if left_out["checkpoints"]:
+        table.add_row("left out (diverged)", f"{left_out['models']} models, {left_out['checkpoints']:,} checkpoints")
+    table.add_row("analysis", f"{sum(summary['seconds'].values()):.1f} s")
+    return table
+
+
+def status_table(found: dict[str, Any]) -> Table:
+    """What of a run is there."""
+    table = _table(f"{found['name']} in {found['run']}")
+    table.add_row("complete", "yes" if found["complete"] else "no")
+    table.add_row("groups done", f"{found['done']:,} of {found['groups']:,}")
+    for label in ("missing", "foreign"):
+        names = found[label]
+        if names:
+            table.add_row(label, ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else ""))
+    for fault in found["damaged"].values():
+        table.add_row("damaged", fault)
+    table.add_row("analyses", ", ".join(found["analyses"]) or "none")
+    table.add_row("report", "yes" if found["report"] else "no")
+    return table
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False, min_width=len(title))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    return table

@@ -1,0 +1,147 @@
+"""What the commands do, callable from Python: plan, train, analyze, report, and all of them in a row."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo_pipeline.config import Resources
+from zoo_pipeline.data import BUILT_IN, Dataset, load_dataset
+from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.plan import Plan, plan
+from zoo_pipeline.recipes import load_config
+from zoo_pipeline.runtime.analysis import analyze_run
+from zoo_pipeline.runtime.executor import open_executor
+from zoo_pipeline.runtime.reporting import write_report
+from zoo_pipeline.runtime.training import TrainingReport, train_zoo
+from zoo_pipeline.store.analyses import analysis_exists
+from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.rundir import RunDirectory
+
+DEFAULT_ANALYSIS = "default"
+_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON"  # Ray sets it for the entry point of a submitted job
+_URI = re.compile(r"^[a-z][a-z0-9+.-]*://")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `train` and `run` are asked to do; the command line's options of the same names."""
+
+    config: str
+    out: str
+    overrides: tuple[str, ...] = ()
+    data_dir: Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    executor: str = "ray"
+    ray_address: str | None = None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What `run` did; summary and page are None where groups failed."""
+
+    training: TrainingReport
+    summary: dict[str, Any] | None = None
+    page: str | None = None
+
+
+def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = None) -> Plan:
+    """The plan of a configuration; data are read only where their content is not declared and a directory is given.
+
+    Raises:
+        ConfigError: the configuration cannot be run.
+        DataError: the data directory lacks the dataset.
+    """
+    loaded = load_config(config, overrides)
+    facts = BUILT_IN[loaded.zoo.dataset]
+    if facts.content_sha256 is None and data_dir is not None:
+        facts = load_dataset(facts.name, data_dir).facts
+    return plan(loaded, facts)
+
+
+def train(options: Options) -> TrainingReport:
+    """Train what is missing of a run.
+
+    Raises:
+        ZooError: a user's mistake, or a place that cannot be written.
+    """
+    zoo_plan, dataset, run = _prepare(options)
+    with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
+        run.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
+        return train_zoo(zoo_plan, dataset, run, executor)
+
+
+def run(options: Options) -> RunReport:
+    """Train what is missing, analyse, and write the report.
+
+    Raises:
+        ZooError: a user's mistake, or a place that cannot be written.
+    """
+    zoo_plan, dataset, run_directory = _prepare(options)
+    with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
+        run_directory.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
+        training = train_zoo(zoo_plan, dataset, run_directory, executor)
+        if training.failures:
+            return RunReport(training)
+        summary = executor.call(analyze_run, run_directory.root, DEFAULT_ANALYSIS)
+    return RunReport(training, summary, write_report(run_directory.root, DEFAULT_ANALYSIS))
+
+
+def analyze(
+    root: str, name: str = DEFAULT_ANALYSIS, overwrite: bool = False, executor: str = "ray", address: str | None = None
+) -> dict[str, Any]:
+    """Analyse a run, and return the summary.
+
+    Raises:
+        ZooError: the run cannot be read, or has an analysis of that name already.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ConfigError(f"--name {name}: expected letters, digits, '.', '_' and '-', such as {DEFAULT_ANALYSIS}")
+    place = absolute(root)
+    if analysis_exists(Files(place), name) and not overwrite:
+        raise StoreError(f"{place}: already has an analysis {name}; use another --name, or --overwrite to replace it")
+    RunDirectory(place).spec  # noqa: B018  (fails early, before Ray is started)
+    with open_executor(executor, Resources(), address) as opened:
+        summary: dict[str, Any] = opened.call(analyze_run, place, name)
+    return summary
+
+
+def report(root: str, name: str = DEFAULT_ANALYSIS) -> str:
+    """Write the report of an analysis, and return its path.
+
+    Raises:
+        StoreError: there is no such run or analysis.
+    """
+    return write_report(absolute(root), name)
+
+
+def absolute(root: str) -> str:
+    """The run's place, the same for this process and for workers elsewhere.
+
+    Raises:
+        ConfigError: a relative path under a submitted job, where it would lie in a copy that Ray throws away.
+    """
+    if _URI.match(root) or Path(root).is_absolute():
+        return root
+    if _JOB_VARIABLE in os.environ:
+        raise ConfigError(
+            f"{root}: a relative path, but a submitted job works in a copy of the code that Ray removes; "
+            f"name an absolute path on a disk that all nodes share, or a URI such as s3://bucket/run"
+        )
+    return str(Path(root).absolute())
+
+
+def _prepare(options: Options) -> tuple[Plan, Dataset, RunDirectory]:
+    """All that can be refused before anything is started or written."""
+    if options.resume and options.overwrite:
+        raise ConfigError("--resume --overwrite: the one goes on with a run, the other removes it; use one of them")
+    directory = RunDirectory(absolute(options.out))
+    loaded = load_config(options.config, options.overrides)
+    plan(loaded, BUILT_IN[loaded.zoo.dataset])  # refuses what is impossible before data are read
+    dataset = load_dataset(loaded.zoo.dataset, options.data_dir)
+    zoo_plan = plan(loaded, dataset.facts)
+    directory.check(zoo_plan, resume=options.resume, overwrite=options.overwrite)
+    return zoo_plan, dataset, directory
