@@ -37,7 +37,7 @@ class DirectionCues:
         clear norm beats a faint step trend, kurtosis only nudges. The scales and weights are set by hand, not fitted.
         """
         return (
-            3.0 * tanh(self.step_trend / 0.7)
+            4.0 * tanh(self.step_trend / 0.7)
             + 2.0 * tanh(self.norm_growth / 0.02)
             + 0.5 * tanh(self.kurtosis_growth / 0.1)
         )
