@@ -83,7 +83,7 @@ class Layout:
             values = state[tensor.name]
             if tuple(values.shape) != (*lead, *tensor.shape):
                 raise ValueError(f"{tensor.name}: has shape {tuple(values.shape)}, expected {(*lead, *tensor.shape)}")
-            out[..., tensor.slice] = values.reshape(*lead, tensor.size)
+            out[..., tensor.slice] = values.reshape((*lead, tensor.size))
         return out
 
     def unflatten(self, weights: A) -> dict[str, A]:
@@ -95,7 +95,7 @@ class Layout:
         *lead, dimension = weights.shape
         if dimension != self.dimension:
             raise ValueError(f"weights: have length {dimension}, the layout describes {self.dimension}")
-        return {tensor.name: weights[..., tensor.slice].reshape(*lead, *tensor.shape) for tensor in self.tensors}
+        return {tensor.name: weights[..., tensor.slice].reshape((*lead, *tensor.shape)) for tensor in self.tensors}
 
     def to_json(self) -> str:
         """The layout as it stands in a shard's footer."""

@@ -1,0 +1,58 @@
+"""Fixtures shared by all tests."""
+
+import os
+
+os.environ["RAY_AUTH_MODE"] = "disabled"  # before ray is imported anywhere
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.pop("RAY_ADDRESS", None)
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from zoo_pipeline.config import ZooConfig
+from zoo_pipeline.recipes import load_config
+from zoo_pipeline.workflow import Options, run, train
+
+SMALL = ("zoo.training.epochs=3", "zoo.population.models=6", "zoo.population.group_size=2")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def small_config() -> ZooConfig:
+    """Six digits MLPs, three epochs, three groups."""
+    return load_config("digits-demo", SMALL)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory) -> Path:
+    """A complete, analysed run of the small configuration, trained inline. Read only."""
+    out = tmp_path_factory.mktemp("small") / "run"
+    run(Options("digits-demo", str(out), SMALL, executor="inline"))
+    return out
+
+
+@pytest.fixture
+def train_small(tmp_path):
+    """Train the small configuration into a directory of its own."""
+
+    def train_into(name: str = "run", *more: str, **options) -> Path:
+        out = tmp_path / name
+        train(Options("digits-demo", str(out), SMALL + more, executor="inline", **options))
+        return out
+
+    return train_into
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The data directory with MNIST's test images, or a skip."""
+    root = os.environ.get("ZOO_DATA_DIR")
+    if not root or not list((Path(root) / "mnist").glob("t10k-images-idx3-ubyte*")):
+        pytest.skip("MNIST files are absent: set ZOO_DATA_DIR to a directory with mnist/t10k-*-ubyte[.gz]")
+    return Path(root)

@@ -1,0 +1,138 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from zoo_pipeline.architecture import Architecture
+from zoo_pipeline.data import Dataset, load_dataset
+from zoo_pipeline.hyperparameters import Hyperparameters
+from zoo_pipeline.models import Layout, build
+from zoo_pipeline.training import train_group
+from zoo_pipeline.training.randomness import data_order, initialisation_generator
+
+MLP = Architecture("mlp", (1, 8, 8), 10, hidden=(16,))
+ADAM = Hyperparameters("adam", 1e-3, 0.0, 0.0, 64, 3)
+SGD = Hyperparameters("sgd", 0.05, 0.9, 1e-3, 100, 3)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="module")
+def images() -> Dataset:
+    """A few random images, large enough for a CNN."""
+    generator = np.random.default_rng(0)
+
+    def draw(rows):
+        return generator.normal(size=(rows, 1, 20, 20)).astype(np.float32), generator.integers(3, size=rows)
+
+    return Dataset("noise", 3, *draw(50), *draw(20))
+
+
+def trained_by_torch(architecture, hyperparameters, seed, dataset) -> tuple[np.ndarray, list[float]]:
+    """One model in the plainest PyTorch: its weights after every epoch, and its final metrics."""
+    from zoo_pipeline.models import initialise
+
+    module = build(architecture)
+    module.load_state_dict(initialise(architecture, initialisation_generator(seed)))
+    if hyperparameters.optimizer == "sgd":
+        optimizer = torch.optim.SGD(
+            module.parameters(),
+            lr=hyperparameters.learning_rate,
+            momentum=hyperparameters.momentum,
+            weight_decay=hyperparameters.weight_decay,
+        )
+    else:
+        optimizer = torch.optim.Adam(module.parameters(), lr=hyperparameters.learning_rate)
+    inputs, labels = torch.tensor(dataset.train_images), torch.tensor(dataset.train_labels)
+    flat = [torch.nn.utils.parameters_to_vector(module.parameters()).detach().clone()]
+    for epoch in range(1, hyperparameters.epochs + 1):
+        for batch in data_order(seed, epoch, len(inputs)).split(hyperparameters.batch_size):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(module(inputs[batch]), labels[batch]).backward()
+            optimizer.step()
+        flat.append(torch.nn.utils.parameters_to_vector(module.parameters()).detach().clone())
+    metrics = []
+    with torch.no_grad():
+        for x, y in ((inputs, labels), (torch.tensor(dataset.test_images), torch.tensor(dataset.test_labels))):
+            logits = module(x)
+            metrics += [
+                float(torch.nn.functional.cross_entropy(logits, y)),
+                float((logits.argmax(1) == y).float().mean()),
+            ]
+    return torch.stack(flat).numpy(), metrics
+
+
+@pytest.mark.parametrize("hyperparameters", [ADAM, SGD], ids=["adam", "sgd"])
+def test_a_group_equals_its_models_trained_one_by_one_in_plain_torch(digits, hyperparameters):
+    history = train_group(MLP, hyperparameters, [3, 4, 5], digits)
+    for row, seed in enumerate([3, 4, 5]):
+        weights, metrics = trained_by_torch(MLP, hyperparameters, seed, digits)
+        assert np.abs(history.weights[row] - weights).max() < 1e-5
+        ours = [
+            history.metrics[name][row, -1] for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+        ]
+        assert ours == pytest.approx(metrics, abs=1e-4)
+
+
+@pytest.mark.parametrize("stack", [1, 2])
+def test_convolutions_train_alike_stacked_or_not(images, stack):
+    cnn = Architecture("cnn-s", (1, 20, 20), 3, activation="relu", initialisation="kaiming_normal")
+    short = Hyperparameters("sgd", 0.05, 0.9, 0.0, 16, 2)
+    history = train_group(cnn, short, [0, 1], images, stack=stack)
+    for row in range(2):
+        assert np.abs(history.weights[row] - trained_by_torch(cnn, short, row, images)[0]).max() < 1e-5
+
+
+def test_grouping_changes_neither_initialisation_nor_data_order(digits):
+    together = train_group(MLP, ADAM, [7, 8, 9, 10], digits)
+    alone = train_group(MLP, ADAM, [9], digits)
+    assert np.array_equal(together.weights[2, 0], alone.weights[0, 0])
+    assert np.abs(together.weights[2] - alone.weights[0]).max() < 1e-5
+    assert not np.array_equal(together.weights[1, 0], together.weights[2, 0])
+
+
+def test_every_epoch_sees_every_row_once_in_an_order_of_its_own():
+    orders = [data_order(seed, epoch, 100).tolist() for seed in (0, 1) for epoch in (1, 2)]
+    assert all(sorted(order) == list(range(100)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 4
+    assert data_order(0, 1, 100).tolist() == orders[0]
+
+
+def test_training_twice_gives_the_same_bits(digits):
+    first, second = (train_group(MLP, ADAM, [0, 1], digits) for _ in range(2))
+    assert np.array_equal(first.weights, second.weights)
+    assert all(np.array_equal(first.metrics[name], second.metrics[name]) for name in first.metrics)
+
+
+def test_epoch_0_is_the_untrained_model_and_training_helps(digits):
+    history = train_group(MLP, replace(ADAM, epochs=10, learning_rate=5e-3), [0], digits)
+    assert history.metrics["test_accuracy"][0, 0] < 0.3
+    assert history.metrics["test_accuracy"][0, -1] > 0.9
+    assert history.metrics["train_loss"][0, 0] == pytest.approx(np.log(10), abs=0.3)
+    assert history.steps.tolist() == [23 * epoch for epoch in range(11)]  # 1,437 rows in batches of 64
+    weights = Layout.of(MLP.tensors).unflatten(history.weights[0, -1])
+    assert weights["fc1.weight"].shape == (16, 64)
+
+
+def test_a_diverging_model_is_flagged_and_leaves_the_others_alone(digits, monkeypatch):
+    from zoo_pipeline.training import population
+
+    drawn = population.initialise
+    seeds = iter([0, 1, 2])
+
+    def one_explodes(architecture, generator):
+        scale = 1e38 if next(seeds) == 1 else 0.1
+        return {name: tensor * scale * 10 for name, tensor in drawn(architecture, generator).items()}
+
+    monkeypatch.setattr(population, "initialise", one_explodes)
+    history = train_group(MLP, ADAM, [0, 1, 2], digits)
+    seeds = iter([0, 2])
+    undisturbed = train_group(MLP, ADAM, [0, 2], digits)
+    assert history.diverged.tolist() == [False, True, False]
+    assert np.isnan(history.weights[1, -1]).any()
+    assert np.isfinite(history.weights[1, 0]).all()
+    assert np.abs(history.weights[[0, 2]] - undisturbed.weights).max() < 1e-5
