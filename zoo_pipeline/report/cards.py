@@ -59,7 +59,9 @@ def headline(summary: dict[str, Any]) -> str:
     if whole == true == found:
         text += ": exactly the models that were trained"
         return (
-            f"{text}, every one in its right order." if order == 1.0 else f"{text}; {share(order)} in the exact order."
+            f"{text}, every one in its right order."
+            if order == 1.0
+            else f"{text}, {share(order)} of them in the exact order."
         )
     text += f"; {plural(int(true), 'model')} were trained"
     return f"{text}, {count(whole)} of them recovered as exactly one trajectory." if whole is not None else f"{text}."
@@ -158,7 +160,7 @@ def _ordering(summary: dict[str, Any]) -> list[Card]:
 def _direction(summary: dict[str, Any]) -> list[Card]:
     accuracy = "The share of models (of 3 checkpoints or more) whose first checkpoint was told from their last."
     undecided = summary.get("direction_undecided")
-    meaning = "The share of trajectories for which the analysis did not dare to name the first end."
+    meaning = "The share of trajectories for which the analysis abstained from naming the first end."
     if undecided == 0.0:
         meaning = "The analysis named the first end of every trajectory."
     return [

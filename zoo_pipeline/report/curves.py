@@ -49,7 +49,7 @@ def training_panels(data: ReportData) -> list[Panel]:
 
 def band_note(lines: int, kind: str) -> str:
     """What line and band are, said once for figures that stand together."""
-    note = f"Line: median over {plural(lines, kind)}; band: the middle 80 %"
+    note = f"Line: median over {plural(lines, kind)}; band: the middle 80\N{NO-BREAK SPACE}%"
     return f"{note}; thin lines: each alone." if lines <= FEW_LINES else f"{note}."
 
 

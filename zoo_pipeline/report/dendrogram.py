@@ -7,9 +7,10 @@ from zoo_pipeline.report.content import Floats, Integers, ReportData
 from zoo_pipeline.report.formats import figure as quantity
 from zoo_pipeline.report.formats import known, plural
 from zoo_pipeline.report.panel import Panel
-from zoo_pipeline.report.theme import BLUE, GREY, INK, MUTED, blank_figure, colour, translucent
+from zoo_pipeline.report.paths import evenly
+from zoo_pipeline.report.theme import BLUE, GREY, INK, MUTED, ORANGE, blank_figure, colour, translucent
 
-MOST_TEETH = 12_000
+MOST_TEETH = 25_000
 MOST_LEAVES_ZOOMED = 160
 MOST_TRAJECTORIES_ZOOMED = 5
 
@@ -50,31 +51,42 @@ def profile_panel(data: ReportData) -> Panel:
     title = "Saw-tooth of the dendrogram"
     if len(data.linkage) == 0:
         return Panel("saw-tooth", title, "Fewer than two checkpoints were analysed, so there is no tree.", None)
-    _, heights = leaf_profile(data.linkage)
+    order, heights = leaf_profile(data.linkage)
+    owner, floor = _owner(data, order), _floor(heights)
+    leaf = np.arange(1, len(order), dtype=np.int32)
+    shown = np.maximum(heights, floor).astype(np.float32)
+    between = owner[1:] != owner[:-1]
     every = -(-len(heights) // MOST_TEETH)
-    teeth = np.maximum.reduceat(heights, np.arange(0, len(heights), every))
-    floor = _floor(heights)
-    leaf = np.arange(1, len(heights) + 1, every, dtype=np.int32)
+    starts = np.arange(0, len(heights), every)
     panel = blank_figure()
     panel.add_scatter(
-        x=leaf,
-        y=np.maximum(teeth, floor).astype(np.float32),
+        x=leaf[starts],
+        y=np.fmax.reduceat(np.where(between, np.float32(np.nan), shown), starts),
         mode="lines",
-        line={"color": BLUE, "width": 1 if len(teeth) > 400 else 1.6},
+        name="within a trajectory",
+        line={"color": BLUE, "width": 0.9 if len(starts) > 2_000 else 1.5},
         fill="tozeroy",
         fillcolor=translucent(BLUE, 0.12),
         hovertemplate="leaf %{x}<br>joins at %{y:.4g}<extra></extra>",
-        showlegend=False,
+    )
+    jumps = evenly(np.flatnonzero(between), MOST_TEETH)
+    panel.add_scatter(
+        x=leaf[jumps],
+        y=shown[jumps],
+        mode="markers",
+        name="between two",
+        marker={"color": ORANGE, "size": 5 if len(jumps) < 100 else 3.5},
+        hovertemplate="leaf %{x}<br>next trajectory at %{y:.4g}<extra></extra>",
     )
     _finish(panel, data, floor, float(heights.max()))
     panel.update_xaxes(title_text="checkpoints in dendrogram order", range=[0, len(heights) + 1])
     caption = (
-        "The whole tree as a line: the height at which each checkpoint joins its left neighbour in dendrogram order. "
-        "Every tooth is one trajectory. The jump is the distance to the next trajectory; behind it the steps of "
-        "training follow, longest first. A wide empty band around the cut means a clear separation."
+        "The whole tree in one line: the height at which each checkpoint joins its left neighbour in dendrogram order. "
+        "Every tooth is one trajectory: its longest steps stand at one end, its shortest at the other. Dots are the "
+        "joins between two trajectories; the emptier the space around the cut, the clearer the separation."
     )
     if every > 1:
-        caption += f" Each point is the highest of {every} neighbours."
+        caption += f" Each point of the line is the highest of {every} neighbours."
     if (heights <= 0).any():
         caption += f" {plural(int((heights <= 0).sum()), 'height')} of zero (equal directions) sit on the bottom line."
     return Panel("saw-tooth", title, caption, panel)

@@ -4,6 +4,7 @@ import math
 from typing import Any, TypeGuard
 
 MISSING = "n/a"
+SPACE = "\N{NO-BREAK SPACE}"
 
 
 def known(value: Any) -> TypeGuard[float]:
@@ -32,18 +33,18 @@ def score(value: Any) -> str:
 
 
 def share(value: Any) -> str:
-    """A fraction as a percentage, where only all is 100 % and only nothing is 0 %.
+    """A fraction as a percentage, where only all is 100 % and only nothing is 0 %; its spaces do not break.
 
-    >>> share(1.0), share(0.9999), share(0.934), share(0.0), share(0.0001)
-    ('100 %', '> 99.9 %', '93.4 %', '0 %', '< 0.1 %')
+    >>> [share(value).replace(SPACE, " ") for value in (1.0, 0.9999, 0.934, 0.0, 0.0001)]
+    ['100 %', '> 99.9 %', '93.4 %', '0 %', '< 0.1 %']
     """
     if not known(value):
         return MISSING
     if value in (0.0, 1.0):
-        return f"{100 * value:.0f} %"
-    if value >= 0.9995:
-        return "> 99.9 %"
-    return "< 0.1 %" if 0 < value < 0.0005 else f"{100 * value:.1f} %"
+        return f"{100 * value:.0f}{SPACE}%"
+    if 0.9995 <= value < 1:
+        return f">{SPACE}99.9{SPACE}%"
+    return f"<{SPACE}0.1{SPACE}%" if 0 < value < 0.0005 else f"{100 * value:.1f}{SPACE}%"
 
 
 def figure(value: Any) -> str:

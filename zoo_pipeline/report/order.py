@@ -1,8 +1,9 @@
 """Recovered position against true epoch."""
 
 import numpy as np
+import numpy.typing as npt
 
-from zoo_pipeline.report.content import Integers, ReportData
+from zoo_pipeline.report.content import Integers, ReportData, texts
 from zoo_pipeline.report.formats import count, share
 from zoo_pipeline.report.panel import Panel
 from zoo_pipeline.report.theme import BLUE, GREY, MUTED, ORANGE, blank_figure
@@ -33,6 +34,7 @@ def order_panel(data: ReportData) -> Panel:
         hoverinfo="skip",
         showlegend=False,
     )
+    largest = float(np.clip(440 / max(1, limit // width), 4.5, 12))
     cells = {
         kind: _cells(epoch[verdict == kind], position[verdict == kind], width) for kind in (RIGHT, REVERSIBLE, WRONG)
     }
@@ -46,7 +48,12 @@ def order_panel(data: ReportData) -> Panel:
             y=corners[:, 1],
             mode="markers",
             name=f"{kind} ({count((verdict == kind).sum())})",
-            marker={"color": tone, "size": 4 + 7 * np.sqrt(counts / most), "opacity": 0.85, "line": {"width": 0}},
+            marker={
+                "color": tone,
+                "size": 3.5 + (largest - 3.5) * np.sqrt(counts / most),
+                "opacity": 0.85,
+                "line": {"width": 0},
+            },
             customdata=counts,
             hovertemplate="epoch %{x}, position %{y}: %{customdata} checkpoints<extra></extra>",
         )
@@ -78,14 +85,14 @@ def ranks(group: Integers, value: Integers) -> Integers:
     return place
 
 
-def _undecided(data: ReportData) -> np.ndarray:
+def _undecided(data: ReportData) -> npt.NDArray[np.bool_]:
     """bool[n]: whether the direction of the trajectory that a checkpoint lies on is undecided."""
     numbers = data.trajectories["trajectory"].to_numpy()
-    undecided = [direction == "undecided" for direction in data.trajectories["direction"].to_pylist()]
+    undecided = [direction == "undecided" for direction in texts(data.trajectories, "direction")]
     return np.isin(data.trajectory, numbers[np.array(undecided, dtype=bool)])
 
 
-def _cells(epoch: Integers, position: Integers, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _cells(epoch: Integers, position: Integers, width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """The lower corners of the cells that hold something, and how many they hold."""
     pairs = np.stack([epoch // width, position // width], axis=1)
     corners, counts = np.unique(pairs, axis=0, return_counts=True)

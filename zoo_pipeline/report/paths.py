@@ -5,7 +5,7 @@ import html
 import numpy as np
 import plotly.graph_objects as go
 
-from zoo_pipeline.report.content import Integers, ReportData
+from zoo_pipeline.report.content import Integers, ReportData, texts
 from zoo_pipeline.report.formats import plural, share
 from zoo_pipeline.report.panel import Panel
 from zoo_pipeline.report.theme import blank_figure, colour
@@ -105,7 +105,7 @@ def _caption(data: ReportData, drawn: list[Integers], found: int) -> str:
         caption += f" {len(drawn)} of {plural(found, 'trajectory')} are drawn, evenly chosen by number."
     if any(len(rows) == MOST_POINTS for rows in drawn):
         caption += f" At most {MOST_POINTS} checkpoints of each are drawn."
-    undecided = data.trajectories.column("direction").to_pylist().count("undecided")
+    undecided = texts(data.trajectories, "direction").count("undecided")
     if undecided:
         caption += f" For {plural(undecided, 'trajectory')} the direction is undecided: start and end may be swapped."
     return caption

@@ -123,7 +123,7 @@ def _trajectories(paths, undecided, swapped):
     arc, displacement = steps.sum(axis=1), np.linalg.norm(paths[:, -1] - paths[:, 0], axis=1).astype(np.float64)
     open_end = np.arange(count) >= count - undecided
     exchanged = np.arange(count) < swapped
-    pairs = checkpoints * (checkpoints - 1) / 2
+    pairs = max(1, checkpoints * (checkpoints - 1) / 2)
     return pa.table(
         {
             "trajectory": np.arange(count, dtype=np.int32),
@@ -132,7 +132,7 @@ def _trajectories(paths, undecided, swapped):
             "direction_confidence": np.where(open_end, 0.1, 0.99),
             "arc_length": arc,
             "displacement": displacement,
-            "straightness": displacement / arc,
+            "straightness": displacement / np.maximum(arc, 1e-30),
             "smoothness": np.linspace(0.7, 0.9, count),
             "model_id": np.arange(count, dtype=np.int32),
             "purity": np.ones(count),
