@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
 from zoo_pipeline.trajectories.ordering import (
+    IMPROVED_UP_TO,
     euclidean_distances,
     order_along_path,
     path_through_tree,
@@ -79,3 +80,12 @@ def test_equal_points_stand_together():
 @pytest.mark.parametrize("m", [0, 1, 2])
 def test_few_points_keep_their_order(m):
     assert order_along_path(np.arange(m, dtype=float)[:, None]).tolist() == list(range(m))
+
+
+def test_more_points_than_are_improved_still_give_a_path_through_all():
+    rng = np.random.default_rng(0)
+    points = np.sort(rng.uniform(0, 1, IMPROVED_UP_TO + 1))[:, None]
+    rows = rng.permutation(len(points))
+    steps = np.diff(rows[order_along_path(points[rows])])
+    assert (steps == steps[0]).all()
+    assert abs(steps[0]) == 1

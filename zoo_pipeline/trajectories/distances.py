@@ -44,18 +44,17 @@ def cosine_distances(
     result = torch.from_numpy(distances)
     units = torch.tensor(weights, dtype=torch.float64, device=device)
     norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
-    zero = norms[:, 0] == 0
     units /= torch.where(norms == 0, 1.0, norms)
+    one = torch.ones(1, dtype=torch.float64, device=device)
     for start in range(0, n, _BLOCK_ROWS):
         stop = min(start + _BLOCK_ROWS, n)
-        block = torch.mm(units[start:stop], units[start:].T).neg_().add_(1.0).clamp_(min=0.0)
-        block[zero[start:stop, None] & zero[None, start:]] = 0.0
+        block = torch.addmm(one, units[start:stop], units[start:].T, alpha=-1).clamp_(min=0).float()
         square = block[:, : stop - start]
-        square += square.T.clone()
-        square /= 2
-        square.fill_diagonal_(0.0)
+        square.copy_((square + square.T) / 2).fill_diagonal_(0)
         result[start:stop, start:] = block
         result[stop:, start:stop] = block[:, stop - start :].T
+    zero = torch.nonzero(norms[:, 0] == 0).flatten().cpu()
+    result[zero[:, None], zero] = 0
     return distances
 
 

@@ -47,6 +47,10 @@ def path_geometry(path: NDArray[np.floating]) -> Geometry:
 
     Returns:
         Arrays of length T; `straightness` and `smoothness` of shape ().
+
+    Example:
+        >>> path_geometry(np.array([[0, 0], [1, 0], [1, 1]])).turning_angle.round(3).tolist()
+        [nan, 1.571, nan]
     """
     points = np.asarray(path, np.float64)
     steps = np.diff(points, axis=0)

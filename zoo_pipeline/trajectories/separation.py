@@ -40,6 +40,10 @@ def largest_gap(heights: NDArray[np.float64]) -> float:
 
     Returns:
         The cut; edges no longer than it are kept. 0 without any height.
+
+    Example:
+        >>> largest_gap(np.array([0.01, 0.03, 0.97]))
+        0.5
     """
     if len(heights) == 0:
         return 0.0
