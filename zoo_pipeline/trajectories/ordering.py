@@ -19,9 +19,9 @@ def order_along_path(points: NDArray[np.floating]) -> Path:
     """Order the points of one trajectory along the shortest path that can be found through all of them.
 
     The longest path of the minimum spanning tree, the other points inserted where they cost least, then shortened by
-    `shortened` until nothing gains. Cost for m points: O(m² d) for the distances, 8·m² bytes, and O(m²) for each pass of
-    the shortening: milliseconds for 100 points, 2 s for a smooth path of 2,000, 13 s for a formless cloud of 2,000 (one
-    core). Above `IMPROVED_UP_TO` points, where such a cloud would take minutes, the path is not shortened.
+    `shortened` until nothing gains. Cost for m points: O(m² d) time for the distances, 8·m² bytes, and O(m²) time for
+    each pass of the shortening: milliseconds for 100 points, 2 s for a smooth path of 2,000, 13 s for a formless cloud
+    of 2,000. Above `IMPROVED_UP_TO` points, where such a cloud would take minutes, the path is not shortened.
 
     Args:
         points: float[m, d]; promoted to float64.
