@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 where groups failed, 2 for a user's error."""
     try:
         code = app(arguments, standalone_mode=False)
-    except ZooError as error:
+    except (ZooError, typer.TyperException) as error:
         print(f"zoo: {error}", file=sys.stderr)
         return 2
     except typer.Exit as stop:
@@ -141,3 +141,7 @@ def _show(content: dict[str, Any], table: Any, as_json: bool) -> None:
         print(json.dumps(content, indent=1))
     else:
         console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,7 +14,7 @@ from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
-from zoo_pipeline.store.schema import SCALAR_NAMES
+from zoo_pipeline.store.schema import SCALAR_NAMES, SCALARS
 from zoo_pipeline.store.shards import open_shard, read_footer, read_layout
 
 Ids = Sequence[int] | None
@@ -76,7 +76,7 @@ class Zoo:
     def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
         """The scalar columns of all checkpoints, or of those of some models and epochs."""
         tables = [batch for batch, _ in self._batches(SCALAR_NAMES, model_ids, epochs)]
-        return pa.concat_tables(tables).combine_chunks()
+        return pa.concat_tables(tables or [pa.schema(SCALARS).empty_table()]).combine_chunks()
 
     def weights(self, model_ids: Ids = None, epochs: Ids = None) -> NDArray[np.float32]:
         """The weights float32[n, d] of the same rows, in the same order, as `checkpoints`."""

@@ -37,7 +37,8 @@ def test_the_activation_is_torchs(activation):
 def test_cnn_s_is_convolutions_pools_and_activations_in_the_published_order():
     kinds = [type(layer).__name__ for layer in build(Architecture("cnn-s", (1, 28, 28), 10))]
     assert kinds == [
-        "Conv2d", "MaxPool2d", "Tanh", "Conv2d", "MaxPool2d", "Tanh", "Conv2d", "Tanh", "Flatten", "Linear", "Tanh", "Linear",
+        "Conv2d", "MaxPool2d", "Tanh", "Conv2d", "MaxPool2d", "Tanh", "Conv2d", "Tanh", "Flatten",
+        "Linear", "Tanh", "Linear",
     ]  # fmt: skip
 
 

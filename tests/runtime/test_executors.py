@@ -1,0 +1,119 @@
+"""Ray and inline give the same run; one Ray for the whole module."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import ray
+from ray import cloudpickle
+
+from zoo_pipeline.config import Resources
+from zoo_pipeline.data import load_dataset
+from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.plan import plan
+from zoo_pipeline.runtime.executor import open_executor
+from zoo_pipeline.runtime.inline import InlineExecutor
+from zoo_pipeline.runtime.ray_executor import RayExecutor
+from zoo_pipeline.runtime.training import train_zoo
+from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.shards import contents_sha256
+from zoo_pipeline.zoo import Zoo
+
+
+@pytest.fixture(scope="module")
+def ray_executor():
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
+    with open_executor("ray", Resources(), "local") as executor:
+        yield executor
+
+
+def square(number: int, offset: int, *, device: str) -> tuple[int, str, int]:
+    if number == 3:
+        raise ValueError("three")
+    if number == 4:
+        raise StoreError("disk full")
+    return number * number + offset, device, os.getpid()
+
+
+@pytest.mark.parametrize("name", ["ray", "inline"])
+def test_every_item_comes_back_once_with_its_value_or_its_error(name, ray_executor):
+    executor = ray_executor if name == "ray" else InlineExecutor(Resources())
+    outcomes = {outcome.item: outcome for outcome in executor.map_unordered(square, list(range(20)), 100)}
+    assert set(outcomes) == set(range(20))
+    assert all(outcomes[n].value[:2] == (n * n + 100, "cpu") for n in outcomes if n not in (3, 4))
+    assert type(outcomes[3].error) is ValueError
+    assert str(outcomes[3].error) == "three"
+    assert type(outcomes[4].error) is StoreError
+    pids = {outcome.value[2] for outcome in outcomes.values() if outcome.value}
+    assert (os.getpid() in pids) == (name == "inline")
+
+
+def test_both_executors_give_identical_shards(small_config, tmp_path, ray_executor):
+    dataset = load_dataset("digits")
+    made = plan(small_config, dataset.facts)
+    sums = {}
+    for executor in (InlineExecutor(Resources()), ray_executor):
+        run = RunDirectory(str(tmp_path / executor.name))
+        run.claim(made)
+        report = train_zoo(made, dataset, run, executor)
+        assert (report.trained, report.failures) == (3, ())
+        shards = sorted((tmp_path / executor.name / "checkpoints").iterdir())
+        sums[executor.name] = [contents_sha256(pq.read_table(shard)) for shard in shards]
+    assert len(sums["inline"]) == 3
+    assert sums["ray"] == sums["inline"]
+    zoos = [Zoo(str(tmp_path / name)) for name in sums]
+    assert zoos[0].models.equals(zoos[1].models)
+
+
+def pid(*, threads: int) -> tuple[int, int]:
+    return os.getpid(), threads
+
+
+def test_a_call_gets_all_cpus_of_one_machine(ray_executor):
+    process, threads = ray_executor.call(pid)
+    assert process != os.getpid()
+    assert threads == int(ray.cluster_resources()["CPU"])
+
+
+def die_once(path: str, *, device: str) -> str:
+    if not Path(path).exists():
+        Path(path).touch()
+        os._exit(1)
+    return "alive"
+
+
+def test_a_task_whose_worker_dies_is_run_again(ray_executor, tmp_path):
+    outcomes = list(ray_executor.map_unordered(die_once, [str(tmp_path / "died")]))
+    assert outcomes[0].value == "alive"
+
+
+def wait(seconds: float, *, device: str) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def test_stopping_early_cancels_what_is_pending(ray_executor):
+    outcomes = ray_executor.map_unordered(wait, [0.0] + [600.0] * 5)
+    assert next(outcomes).value == 0.0
+    outcomes.close()
+    assert ray_executor.call(pid)[1] >= 1  # all CPUs are free again
+
+
+def test_more_than_the_machine_has_is_refused(ray_executor):
+    from zoo_pipeline.runtime.session import _check_fits
+
+    with pytest.raises(ConfigError, match=r"resources\.num_gpus: got 1, but this machine has 0 GPUs"):
+        _check_fits(Resources(num_gpus=1))
+    with pytest.raises(ConfigError, match=r"resources\.num_cpus: got 4096"):
+        _check_fits(Resources(num_cpus=4096))
+    with pytest.raises(ConfigError, match="torch sees no GPU"):
+        InlineExecutor(Resources(num_gpus=1))
+
+
+def test_slots_follow_from_the_resources(ray_executor):
+    cpus = ray.cluster_resources()["CPU"]
+    assert RayExecutor(Resources(num_cpus=0.5)).slots == 2 * cpus
+    assert RayExecutor(Resources(num_cpus=1000)).slots == 1

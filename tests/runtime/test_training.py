@@ -1,0 +1,129 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from zoo_pipeline.config import Resources
+from zoo_pipeline.data import load_dataset
+from zoo_pipeline.errors import DataError, StoreError
+from zoo_pipeline.plan import plan
+from zoo_pipeline.runtime import training
+from zoo_pipeline.runtime.inline import InlineExecutor
+from zoo_pipeline.runtime.training import train_zoo
+from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.shards import contents_sha256
+from zoo_pipeline.zoo import Zoo
+
+
+@pytest.fixture
+def prepared(small_config, tmp_path):
+    dataset = load_dataset("digits")
+    made = plan(small_config, dataset.facts)
+    run = RunDirectory(str(tmp_path / "run"))
+    run.claim(made)
+    return made, dataset, run, InlineExecutor(Resources())
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {
+        path.name: contents_sha256(pq.read_table(path)) for path in sorted((root / "checkpoints").glob("*.parquet"))
+    }
+
+
+def test_a_run_ends_with_shards_models_and_a_manifest_that_describes_them(train_small):
+    import hashlib
+
+    root = train_small()
+    assert sorted(path.name for path in root.iterdir()) == [
+        "checkpoints", "engine.json", "manifest.json", "models.parquet", "spec.json",
+    ]  # fmt: skip
+    manifest = json.loads((root / "manifest.json").read_text())
+    assert manifest["checkpoints"] == 24
+    for line in [*manifest["shards"], {"shard": "models.parquet", **manifest["models"]}]:
+        data = (root / line["shard"]).read_bytes()
+        assert line["bytes"] == len(data)
+        assert line["sha256"] == hashlib.sha256(data).hexdigest()
+        assert line["rows"] == pq.read_metadata(root / line["shard"]).num_rows
+
+
+def test_training_again_gives_the_same_contents(train_small):
+    assert contents(train_small("a")) == contents(train_small("b"))
+
+
+def test_resume_trains_only_what_is_missing(train_small):
+    root = train_small()
+    before = contents(root)
+    kept = {path.name: path.stat().st_mtime_ns for path in (root / "checkpoints").iterdir()}
+    for name in ("manifest.json", "models.parquet", "checkpoints/group-00001.parquet"):
+        (root / name).unlink()
+    train_small(resume=True)
+    assert contents(root) == before
+    now = {path.name: path.stat().st_mtime_ns for path in (root / "checkpoints").iterdir()}
+    assert [name for name in now if now[name] != kept[name]] == ["group-00001.parquet"]
+    assert Zoo(str(root)).complete
+    train_small(resume=True)  # a complete run has nothing to do
+    assert {path.name: path.stat().st_mtime_ns for path in (root / "checkpoints").iterdir()} == now
+
+
+def test_resume_refuses_a_damaged_or_foreign_shard(train_small):
+    root, other = train_small(), train_small("other", "zoo.training.learning_rate=0.5")
+    (root / "manifest.json").unlink()
+    shard = root / "checkpoints/group-00001.parquet"
+    good = shard.read_bytes()
+    shard.write_bytes((other / "checkpoints/group-00001.parquet").read_bytes())
+    with pytest.raises(StoreError, match="is not this run's shard"):
+        train_small(resume=True)
+    shard.write_bytes(good[:-5])
+    with pytest.raises(StoreError, match="damaged or not Parquet"):
+        train_small(resume=True)
+    assert not (root / "manifest.json").exists()
+
+
+def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch):
+    real = training.train_group
+
+    def sometimes(architecture, hyperparameters, seeds, dataset, **options):
+        if 2 in seeds:
+            raise RuntimeError("cosmic ray")
+        return real(architecture, hyperparameters, seeds, dataset, **options)
+
+    monkeypatch.setattr(training, "train_group", sometimes)
+    report = train_zoo(*prepared)
+    assert [failure.group for failure in report.failures] == [1]
+    assert report.failures[0].message == "RuntimeError: cosmic ray"
+    assert "sometimes" in report.failures[0].traceback
+    assert report.trained == 2
+    run = prepared[2]
+    assert run.manifest is None
+    assert run.files.names("checkpoints") == ["group-00000.parquet", "group-00002.parquet"]
+    monkeypatch.setattr(training, "train_group", real)
+    assert train_zoo(*prepared).trained == 1
+    assert run.manifest is not None
+
+
+def test_a_worker_with_other_data_is_refused(prepared):
+    made, _, run, executor = prepared
+    with pytest.raises(DataError, match="every worker needs the same data"):
+        train_zoo(made, load_dataset("tetris"), run, executor)
+    assert run.files.names("checkpoints") == []
+
+
+def test_a_diverged_model_keeps_its_rows_is_flagged_and_left_out(train_small, tmp_path):
+    from zoo_pipeline.workflow import analyze
+
+    healthy = train_small("healthy")
+    root = train_small(
+        "run", "zoo.training.optimizer=sgd", "zoo.training.learning_rate=1e3", "zoo.training.weight_decay=1e3"
+    )
+    flagged = Zoo(str(root))
+    assert flagged.diverged == set(range(6))
+    assert set(flagged.models["status"].to_pylist()) == {"diverged"}
+    assert flagged.weights().shape == (24, 1_210)
+    assert np.isfinite(flagged.weights(epochs=[0])).all()
+    assert not np.isfinite(flagged.weights(epochs=[3])).all()
+    with pytest.raises(StoreError, match="every model diverged"):
+        analyze(str(root), executor="inline")
+    assert Zoo(str(healthy)).diverged == set()
+    assert set(Zoo(str(healthy)).models["status"].to_pylist()) == {"ok"}

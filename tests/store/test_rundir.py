@@ -1,0 +1,101 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from zoo_pipeline.data import BUILT_IN
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.plan import plan
+from zoo_pipeline.recipes import load_config
+from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.survey import survey
+
+
+def planned(*overrides):
+    return plan(load_config("digits-demo", overrides), BUILT_IN["digits"])
+
+
+def tree(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def test_a_claimed_directory_says_what_it_is(tmp_path):
+    run = RunDirectory(str(tmp_path / "run"))
+    run.claim(planned())
+    spec = json.loads((tmp_path / "run" / "spec.json").read_text())
+    assert spec["spec_hash"] == planned().spec_hash
+    assert spec["spec"] == planned().spec()
+    assert (spec["models"], spec["groups"], spec["checkpoints"], spec["dimension"]) == (64, 4, 1_664, 1_210)
+    assert set(spec["versions"]) == {"zoo_pipeline", "torch", "numpy", "pyarrow", "ray", "scikit-learn"}
+
+
+def test_a_second_claim_needs_resume_or_overwrite(tmp_path):
+    run = RunDirectory(str(tmp_path))
+    run.claim(planned())
+    before = tree(tmp_path)
+    with pytest.raises(StoreError, match="already holds this run; go on with it by --resume"):
+        run.claim(planned())
+    run.claim(planned("resources.threads=2"), resume=True)
+    assert tree(tmp_path) == before
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path):
+    run = RunDirectory(str(tmp_path))
+    run.claim(planned())
+    before = tree(tmp_path)
+    for resume in (True, False):
+        with pytest.raises(StoreError) as caught:
+            run.claim(planned("zoo.training.epochs=9", "zoo.model.hidden=[4]"), resume=resume)
+        assert "training.epochs: 25 there, 9 here" in str(caught.value)
+        assert "model.hidden: [16] there, [4] here" in str(caught.value)
+        assert "batch_size" not in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+    assert tree(tmp_path) == before
+    run.claim(planned("zoo.training.epochs=9"), overwrite=True)
+    assert run.spec["spec"]["training"]["epochs"] == 9
+
+
+@pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
+@pytest.mark.parametrize("with_spec", [False, True])
+def test_a_directory_that_holds_something_else_is_never_touched(tmp_path, flags, with_spec):
+    run = RunDirectory(str(tmp_path))
+    if with_spec:
+        run.claim(planned())
+    (tmp_path / "thesis.tex").write_text("years of work")
+    before = tree(tmp_path)
+    with pytest.raises(StoreError, match=r"not empty and not a run \(holds thesis\.tex\)"):
+        run.claim(planned(), **flags)
+    assert tree(tmp_path) == before
+
+
+def test_engine_choices_are_made_once(tmp_path):
+    run = RunDirectory(str(tmp_path))
+    assert run.engine({"threads": 1}) == {"threads": 1}
+    assert run.engine({"threads": 2}) == {"threads": 1}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"format_version": 99}'])
+def test_a_damaged_spec_is_named(tmp_path, content):
+    (tmp_path / "spec.json").write_text(content)
+    with pytest.raises(StoreError, match=r"spec\.json"):
+        RunDirectory(str(tmp_path)).check(planned(), resume=True)
+
+
+def test_the_survey_tells_done_missing_damaged_and_foreign(small_run, tmp_path):
+    assert survey(RunDirectory(str(small_run))) | {"run": "", "spec_hash": ""} == {
+        "run": "", "name": "digits-demo", "spec_hash": "", "complete": True, "manifest": True, "groups": 3, "done": 3,
+        "missing": [], "damaged": {}, "foreign": [], "analyses": ["default"], "report": True,
+    }  # fmt: skip
+    broken = tmp_path / "broken"
+    shutil.copytree(small_run, broken)
+    shards = sorted((broken / "checkpoints").iterdir())
+    shards[0].unlink()
+    shards[1].write_bytes(shards[1].read_bytes()[:-10])
+    (broken / "checkpoints" / "mine.parquet").write_bytes(b"x")
+    found = survey(RunDirectory(str(broken)))
+    assert not found["complete"]
+    assert found["done"] == 1
+    assert found["missing"] == ["checkpoints/group-00000.parquet"]
+    assert list(found["damaged"]) == ["checkpoints/group-00001.parquet"]
+    assert found["foreign"] == ["checkpoints/mine.parquet"]

@@ -1,0 +1,115 @@
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.models import Layout
+from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.schema import LAYOUT_KEY, encode_checkpoints
+from zoo_pipeline.store.shards import contents_sha256, open_shard, read_footer, read_layout, shard_table
+from zoo_pipeline.training.group import METRICS
+
+LAYOUT = Layout.of({"fc1.weight": (4, 8), "fc1.bias": (4,)})
+
+
+def table(models=3, epochs=5, layout=LAYOUT, seed=0) -> pa.Table:
+    generator = np.random.default_rng(seed)
+    weights = generator.normal(size=(models, epochs, layout.dimension)).astype(np.float32)
+    metrics = {name: generator.random((models, epochs), dtype=np.float32) for name in METRICS}
+    footer = {"group": 0, "spec_hash": "abc", "rows": models * epochs, "diverged": []}
+    return shard_table(np.arange(models, dtype=np.int32), np.arange(epochs) * 10, metrics, weights, layout, footer)
+
+
+def test_rows_are_sorted_and_keep_their_values():
+    made = table()
+    assert made["model_id"].to_pylist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert made["epoch"].to_pylist() == [0, 1, 2, 3, 4] * 3
+    assert made["step"].to_pylist() == [0, 10, 20, 30, 40] * 3
+    expected = np.random.default_rng(0).normal(size=(15, 36)).astype(np.float32)
+    back = pq.read_table(io.BytesIO(encode_checkpoints(made)))
+    assert np.array_equal(np.stack(back["weights"].to_numpy()), expected)
+    assert contents_sha256(back) == contents_sha256(made)
+
+
+def test_the_weights_are_byte_stream_split_and_zstd_without_dictionary_and_statistics():
+    metadata = pq.read_metadata(io.BytesIO(encode_checkpoints(table())))
+    group = metadata.row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    weights = columns["weights.list.element"]
+    assert weights.encodings == ("BYTE_STREAM_SPLIT", "RLE") or "BYTE_STREAM_SPLIT" in weights.encodings
+    assert "PLAIN" not in weights.encodings
+    assert "RLE_DICTIONARY" not in weights.encodings
+    assert weights.compression == "ZSTD"
+    assert not weights.is_stats_set
+    assert columns["model_id"].is_stats_set
+    assert (
+        columns["model_id"].statistics.min_max == (0, 2) if hasattr(columns["model_id"].statistics, "min_max") else True
+    )
+    assert (columns["model_id"].statistics.min, columns["model_id"].statistics.max) == (0, 2)
+    assert [(column.column_index, column.descending) for column in group.sorting_columns] == [(0, False), (1, False)]
+
+
+def test_the_schema_is_the_documented_one():
+    schema = pq.read_schema(io.BytesIO(encode_checkpoints(table())))
+    assert str(schema.field("weights").type) == "fixed_size_list<element: float not null>[36]"
+    assert not schema.field("weights").nullable
+    assert {name: str(schema.field(name).type) for name in schema.names if name != "weights"} == {
+        "model_id": "int32", "epoch": "int32", "step": "int64", "train_loss": "float", "train_accuracy": "float",
+        "test_loss": "float", "test_accuracy": "float",
+    }  # fmt: skip
+    assert Layout.from_json(schema.metadata[LAYOUT_KEY]) == LAYOUT
+
+
+@pytest.mark.parametrize(("width", "rows"), [(36, 1_024), (1 << 20, 16)])
+def test_row_groups_have_at_most_1024_rows_and_64_mib(width, rows):
+    layout = Layout.of({"w": (width,)})
+    metadata = pq.read_metadata(io.BytesIO(encode_checkpoints(table(models=1, epochs=rows + 1, layout=layout))))
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [rows, 1]
+
+
+def test_the_same_table_gives_the_same_bytes():
+    assert encode_checkpoints(table()) == encode_checkpoints(table())
+    assert contents_sha256(table()) != contents_sha256(table(seed=1))
+
+
+def test_contents_do_not_depend_on_chunks_or_metadata():
+    made = table()
+    chunked = pa.concat_tables([made.slice(0, 4), made.slice(4)]).replace_schema_metadata({})
+    assert contents_sha256(chunked) == contents_sha256(made)
+    assert contents_sha256(made.slice(0, 4)) != contents_sha256(made)
+
+
+def test_the_footer_says_what_the_shard_is(tmp_path):
+    files = Files(str(tmp_path))
+    files.publish("a.parquet", encode_checkpoints(table()))
+    assert read_footer(files, "a.parquet") == {
+        "group": 0, "spec_hash": "abc", "rows": 15, "diverged": [], "file_rows": 15,
+    }  # fmt: skip
+    with open_shard(files, "a.parquet") as shard:
+        assert read_layout(shard) == LAYOUT
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data[:100], lambda data: b"", lambda data: b"x" * 99]
+)
+def test_a_damaged_shard_is_named(tmp_path, damage):
+    files = Files(str(tmp_path))
+    files.publish("a.parquet", damage(encode_checkpoints(table())))
+    with pytest.raises(StoreError, match=r"a\.parquet: damaged or not Parquet"):
+        read_footer(files, "a.parquet")
+    with pytest.raises(StoreError, match=r"b\.parquet: missing"):
+        read_footer(files, "b.parquet")
+
+
+def test_a_layout_that_does_not_fit_the_weights_is_refused(tmp_path):
+    files = Files(str(tmp_path))
+    made = table()
+    wrong = {**made.schema.metadata, LAYOUT_KEY: Layout.of({"w": (35,)}).to_json().encode()}
+    files.publish("a.parquet", encode_checkpoints(made.replace_schema_metadata(wrong)))
+    with open_shard(files, "a.parquet") as shard, pytest.raises(StoreError, match="describes 35 values"):
+        read_layout(shard)
+    assert json.loads(wrong[LAYOUT_KEY])["tensors"][0]["shape"] == [35]

@@ -1,0 +1,195 @@
+"""The `zoo` command as a user calls it: exit codes, one line per mistake, nothing half-written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from zoo_pipeline.cli import main
+from zoo_pipeline.store.shards import contents_sha256
+
+SMALL = ["--set", "zoo.training.epochs=2", "--set", "zoo.population.models=4", "--set", "zoo.population.group_size=2"]
+INLINE = ["--executor", "inline"]
+
+
+def sums(root: Path) -> list[str]:
+    return [contents_sha256(pq.read_table(shard)) for shard in sorted((root / "checkpoints").glob("*.parquet"))]
+
+
+def test_plan_prints_a_table_or_json_and_changes_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "digits-demo"]) == 0
+    text = capsys.readouterr().out
+    assert "1,664" in text
+    assert "checkpoints/group-00003.parquet" in text
+    assert main(["plan", "tetris-seeds", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["models"], found["checkpoints"], found["dimension"], found["groups"]) == (256, 13_056, 100, 2)
+    assert found["raw_bytes"] == 13_056 * 432
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_trains_analyses_and_reports(capsys, tmp_path):
+    out = tmp_path / "run"
+    assert main(["run", "digits-demo", "--out", str(out), *SMALL, *INLINE]) == 0
+    text = capsys.readouterr().out
+    assert str(out / "report.html") in text.replace("\n", "")
+    assert "recovered exactly" in text
+    page = (out / "report.html").read_text()
+    assert "digits-demo" in page
+    assert main(["status", str(out)]) == 0
+    assert "2 of 2" in capsys.readouterr().out
+    assert main(["status", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["complete"] is True
+
+
+def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
+    assert main(["run", "digits-demo", "--out", str(tmp_path / "a"), *SMALL, *INLINE]) == 0
+    assert main(["train", "digits-demo", "--out", str(tmp_path / "b"), *SMALL, *INLINE]) == 0
+    assert main(["analyze", str(tmp_path / "b"), *INLINE]) == 0
+    assert main(["report", str(tmp_path / "b")]) == 0
+    names = [{str(p.relative_to(tmp_path / x)) for p in (tmp_path / x).rglob("*")} for x in "ab"]
+    assert names[0] == names[1]
+    assert sums(tmp_path / "a") == sums(tmp_path / "b")
+    for table in ("assignments", "trajectories", "geometry", "linkage"):
+        tables = [pq.read_table(tmp_path / x / "analysis/default" / f"{table}.parquet") for x in "ab"]
+        assert contents_sha256(tables[0]) == contents_sha256(tables[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "digits-dmo", "--out", "OUT"], "no such recipe (did you mean digits-demo?)"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.epoch=3"], "unknown key (did you mean epochs?)"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.epochs=0"], "zoo.training.epochs: got 0"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.models=0"], "zoo.population.models: got 0"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.batch_size=5000"], "has 1437 training images"),
+        (
+            ["run", "digits-demo", "--out", "OUT", "--set", "zoo.model={architecture: cnn-s}"],
+            "images of at least 20×20",
+        ),
+        (["run", "mnist-a1", "--out", "OUT"], "use --data-dir or set ZOO_DATA_DIR"),
+        (["run", "mnist-a1", "--out", "OUT", "--data-dir", "/nowhere"], "not found in /nowhere/mnist"),
+        (["train", "digits-demo", "--out", "OUT", "--resume", "--overwrite"], "use one of them"),
+        (["train", "digits-demo", "--out", "OUT", "--set", "resources.num_gpus=1"], "torch sees no GPU here"),
+        (
+            ["train", "digits-demo", "--out", "OUT", "--set", "zoo.training.epochs=1", "--data-dir"],
+            "requires an argument",
+        ),
+        (["analyze", "OUT"], "has no spec.json; is this a run directory?"),
+        (["report", "OUT"], "has no spec.json; is this a run directory?"),
+        (["status", "OUT"], "has no spec.json; is this a run directory?"),
+        (["status", "nosuch://bucket/run"], "install its fsspec driver"),
+        (["train", "digits-demo", "--out", "/proc/zoo/run"], "cannot be written"),
+        (["train", "digits-demo", "--out", "/dev/null/run"], "cannot be"),
+    ],
+)
+def test_a_mistake_gets_one_line_exit_code_2_and_nothing_written(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.delenv("ZOO_DATA_DIR", raising=False)
+    out = tmp_path / "run"
+    arguments = [str(out) if argument == "OUT" else argument for argument in arguments]
+    inline = INLINE if arguments[0] in ("run", "train", "analyze") and arguments[-1] != "--data-dir" else []
+    assert main([*arguments, *inline]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert captured.out == ""
+    assert not out.exists()
+
+
+def test_all_mistakes_of_a_configuration_are_told_at_once(capsys, tmp_path):
+    mistakes = ["--set", "zoo.training.epochs=0", "--set", "zoo.model.activation=tahn", "--set", "seed=1"]
+    assert main(["run", "digits-demo", "--out", str(tmp_path / "x"), *mistakes]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 3
+
+
+def test_a_relative_place_is_refused_under_a_submitted_job(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON", "{}")
+    assert main(["run", "digits-demo", "--out", "run", *SMALL, *INLINE]) == 2
+    assert "a relative path, but a submitted job works in a copy" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON")
+    assert main(["train", "digits-demo", "--out", "run", *SMALL, *INLINE]) == 0
+    assert (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_no_half_shard(capsys, tmp_path, monkeypatch):
+    import errno
+
+    real, out = os.link, tmp_path / "run"
+
+    def full(source, target):
+        if "group-00001" in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", full)
+    assert main(["train", "digits-demo", "--out", str(out), *SMALL, *INLINE]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("zoo: ")
+    assert "group-00001.parquet: cannot be written: No space left on device" in last
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["group-00000.parquet"]
+    assert not (out / "manifest.json").exists()
+    monkeypatch.undo()
+    assert main(["train", "digits-demo", "--out", str(out), *SMALL, *INLINE, "--resume"]) == 0
+
+
+def test_a_failing_group_gives_exit_code_1_and_the_others_finish(capsys, tmp_path, monkeypatch):
+    from zoo_pipeline.runtime import training
+
+    real = training.train_group
+
+    def sometimes(architecture, hyperparameters, seeds, dataset, **options):
+        if 0 in seeds:
+            raise MemoryError("no more")
+        return real(architecture, hyperparameters, seeds, dataset, **options)
+
+    monkeypatch.setattr(training, "train_group", sometimes)
+    out = tmp_path / "run"
+    assert main(["run", "digits-demo", "--out", str(out), *SMALL, *INLINE]) == 1
+    assert "group 0 failed: MemoryError: no more" in capsys.readouterr().err
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["group-00001.parquet"]
+
+
+def test_a_killed_and_resumed_run_ends_with_the_contents_of_an_undisturbed_one(tmp_path):
+    sizes = [
+        "--set",
+        "zoo.population.models=24",
+        "--set",
+        "zoo.population.group_size=2",
+        "--set",
+        "zoo.training.epochs=12",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "zoo_pipeline.cli",
+        "train",
+        "digits-demo",
+        *sizes,
+        "--ray-address",
+        "local",
+        "--out",
+    ]
+    disturbed, calm = tmp_path / "disturbed", tmp_path / "calm"
+    process = subprocess.Popen([*command, str(disturbed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(disturbed.glob("checkpoints/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 1 <= len(list(disturbed.glob("checkpoints/*.parquet"))) < 12, "killed in the middle"
+    assert not (disturbed / "manifest.json").exists()
+    subprocess.run([*command, str(disturbed), "--resume"], check=True, capture_output=True)
+    assert main(["train", "digits-demo", *sizes, "--out", str(calm), *INLINE]) == 0
+    assert len(sums(calm)) == 12
+    assert sums(disturbed) == sums(calm)
+    manifests = [json.loads((root / "manifest.json").read_text()) for root in (disturbed, calm)]
+    assert manifests[0] == manifests[1]

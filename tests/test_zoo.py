@@ -1,0 +1,92 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from zoo_pipeline.data import load_dataset
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.zoo import Zoo
+
+
+def test_a_run_reads_as_tables_and_weights_in_the_same_order(small_run):
+    zoo = Zoo(str(small_run))
+    assert zoo.complete
+    checkpoints, weights = zoo.checkpoints(), zoo.weights()
+    assert checkpoints["model_id"].to_pylist() == [model for model in range(6) for _ in range(4)]
+    assert checkpoints["epoch"].to_pylist() == [0, 1, 2, 3] * 6
+    assert weights.shape == (24, 1_210)
+    assert weights.dtype == np.float32
+    assert np.isfinite(weights).all()
+
+
+def test_some_models_and_epochs_are_the_same_rows(small_run):
+    zoo = Zoo(str(small_run))
+    everything, weights = zoo.checkpoints(), zoo.weights()
+    chosen = zoo.checkpoints(model_ids=[1, 4], epochs=[0, 3])
+    assert list(zip(chosen["model_id"].to_pylist(), chosen["epoch"].to_pylist(), strict=True)) == [
+        (1, 0), (1, 3), (4, 0), (4, 3),
+    ]  # fmt: skip
+    rows = np.isin(everything["model_id"], [1, 4]) & np.isin(everything["epoch"], [0, 3])
+    assert np.array_equal(zoo.weights(model_ids=[1, 4], epochs=[0, 3]), weights[rows])
+    assert zoo.weights(model_ids=[99]).shape == (0, 1_210)
+    assert len(zoo.checkpoints(model_ids=[99])) == 0
+
+
+def test_a_rebuilt_network_has_the_accuracy_that_was_recorded(small_run):
+    zoo, digits = Zoo(str(small_run)), load_dataset("digits")
+    for model_id, epoch in ((0, 0), (3, 2), (5, 3)):
+        with torch.no_grad():
+            logits = zoo.load_model(model_id, epoch)(torch.tensor(digits.test_images))
+        row = zoo.checkpoints([model_id], [epoch]).to_pylist()[0]
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor(digits.test_labels))
+        accuracy = (logits.argmax(1).numpy() == digits.test_labels).mean()
+        assert float(loss) == pytest.approx(row["test_loss"], abs=1e-5)
+        assert accuracy == pytest.approx(row["test_accuracy"], abs=1e-6)
+    with pytest.raises(StoreError, match="no checkpoint of model 6 after epoch 0"):
+        zoo.load_model(6, 0)
+
+
+def test_models_have_every_hyperparameter_and_their_final_metrics(small_run):
+    zoo = Zoo(str(small_run))
+    models = zoo.models
+    assert models["model_id"].to_pylist() == list(range(6))
+    assert models["seed"].to_pylist() == list(range(6))
+    assert models["group"].to_pylist() == [0, 0, 1, 1, 2, 2]
+    assert sorted(models["split"].to_pylist()) == ["test"] + ["train"] * 4 + ["validation"]
+    row = models.to_pylist()[2]
+    assert row["hidden"] == [16]
+    assert (row["optimizer"], row["learning_rate"], row["batch_size"], row["epochs"]) == ("adam", 1e-3, 64, 3)
+    assert row["status"] == "ok"
+    assert row["parent_run"] is None
+    final = zoo.checkpoints([2], [3]).to_pylist()[0]
+    assert {key: row[key] for key in ("train_loss", "test_accuracy")} == {
+        k: final[k] for k in ("train_loss", "test_accuracy")
+    }
+
+
+def test_an_incomplete_run_is_read_as_far_as_it_goes(small_run, tmp_path):
+    partial = tmp_path / "partial"
+    shutil.copytree(small_run, partial)
+    for name in ("manifest.json", "models.parquet", "checkpoints/group-00001.parquet"):
+        (partial / name).unlink()
+    zoo = Zoo(str(partial))
+    assert not zoo.complete
+    assert sorted(set(zoo.checkpoints()["model_id"].to_pylist())) == [0, 1, 4, 5]
+    with pytest.raises(StoreError, match="incomplete"):
+        zoo.models  # noqa: B018
+
+
+def test_readers_trust_the_manifest_and_not_the_folder(small_run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    shutil.copy(copy / "checkpoints/group-00000.parquet", copy / "checkpoints/group-00009.parquet")
+    assert len(Zoo(str(copy)).checkpoints()) == 24
+    manifest = json.loads((copy / "manifest.json").read_text())
+    assert [shard["shard"] for shard in manifest["shards"]] == [f"checkpoints/group-{n:05d}.parquet" for n in range(3)]
+
+
+def test_what_is_no_run_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"has no spec\.json; is this a run directory\?"):
+        Zoo(str(tmp_path))
