@@ -42,19 +42,21 @@ def test_a_long_chain_needs_no_recursion():
 
 def test_teeth_and_jumps_share_the_leaves():
     zoo = fake_zoo(6, 10, 50)
-    teeth, jumps = profile_panel(zoo).figure.data
+    teeth, jumps, cut = profile_panel(zoo).figure.data
     assert len(jumps.x) == 5
     assert np.isnan(teeth.y).sum() == 5
-    assert jumps.y.min() > np.nanmax(teeth.y)
+    assert jumps.y.min() > cut.y[0] > np.nanmax(teeth.y)
+    assert cut.name == "cut at 0.310"
 
 
 def test_brackets_of_the_zoomed_dendrogram_join_every_leaf_once():
     zoo = fake_zoo(4, 10, 50)
     panel = zoom_panel(zoo)
-    tops = np.concatenate([np.reshape(trace.y, (-1, 5))[:, 1] for trace in panel.figure.data])
+    brackets = panel.figure.data[:-1]
+    tops = np.concatenate([np.reshape(trace.y, (-1, 5))[:, 1] for trace in brackets])
     assert np.allclose(np.sort(tops), np.sort(zoo.linkage[:, 2]))
-    corners = np.concatenate([np.reshape(trace.x, (-1, 5))[:, [0, 2]] for trace in panel.figure.data])
-    feet = np.concatenate([np.reshape(trace.y, (-1, 5))[:, [0, 3]] for trace in panel.figure.data])
+    corners = np.concatenate([np.reshape(trace.x, (-1, 5))[:, [0, 2]] for trace in brackets])
+    feet = np.concatenate([np.reshape(trace.y, (-1, 5))[:, [0, 3]] for trace in brackets])
     assert sorted(corners[feet == feet.min()]) == list(range(40))
 
 

@@ -8,7 +8,7 @@ from zoo_pipeline.report.formats import figure as quantity
 from zoo_pipeline.report.formats import known, plural
 from zoo_pipeline.report.panel import Panel
 from zoo_pipeline.report.paths import evenly
-from zoo_pipeline.report.theme import BLUE, GREY, INK, MUTED, ORANGE, blank_figure, colour, translucent
+from zoo_pipeline.report.theme import BLUE, GREY, INK, ORANGE, blank_figure, colour, translucent
 
 MOST_TEETH = 25_000
 MOST_LEAVES_ZOOMED = 160
@@ -78,8 +78,8 @@ def profile_panel(data: ReportData) -> Panel:
         marker={"color": ORANGE, "size": 5 if len(jumps) < 100 else 3.5},
         hovertemplate="leaf %{x}<br>next trajectory at %{y:.4g}<extra></extra>",
     )
-    _finish(panel, data, floor, float(heights.max()))
-    panel.update_xaxes(title_text="checkpoints in dendrogram order", range=[0, len(heights) + 1])
+    _finish(panel, data, floor, (0, len(order)), float(heights.max()))
+    panel.update_xaxes(title_text="checkpoints in dendrogram order")
     caption = (
         "The whole tree in one line: the height at which each checkpoint joins its left neighbour in dendrogram order. "
         "Every tooth is one trajectory: its longest steps stand at one end, its shortest at the other. Dots are the "
@@ -115,9 +115,9 @@ def zoom_panel(data: ReportData) -> Panel | None:
                 hovertemplate="height %{y:.4g}<extra></extra>",
                 showlegend=False,
             )
-    _finish(panel, data, floor, float(heights[: stop - 1].max()))
+    _finish(panel, data, floor, (-1, stop), float(heights[: stop - 1].max()))
     middles = [float(np.flatnonzero(owner[:stop] == number).mean()) for number in numbers]
-    panel.update_xaxes(tickvals=middles, ticktext=[str(number) for number in numbers], ticks="", range=[-1, stop])
+    panel.update_xaxes(tickvals=middles, ticktext=[str(number) for number in numbers], ticks="")
     panel.update_xaxes(title_text="recovered trajectory")
     shown = f"The first {plural(len(numbers), 'trajectory')}" if stop < len(order) else "All trajectories"
     caption = (
@@ -174,24 +174,20 @@ def _floor(heights: Floats) -> float:
     return float(positive.min()) / 2 if len(positive) else 1e-9
 
 
-def _finish(panel: go.Figure, data: ReportData, floor: float, top: float) -> None:
-    """Axis and cut, alike in both figures."""
-    cut = data.summary.get("cut") or {}
-    height = cut.get("height")
-    panel.update_yaxes(type="log", title_text="cosine distance", dtick=1)
-    panel.update_layout(margin_t=26)
+def _finish(panel: go.Figure, data: ReportData, floor: float, leaves: tuple[float, float], top: float) -> None:
+    """Axes and cut, alike in both figures."""
+    height = (data.summary.get("cut") or {}).get("height")
     if known(height) and height > floor:
-        panel.add_hline(y=height, line={"color": INK, "width": 1, "dash": "dash"})
-        panel.add_annotation(
-            text=f"– – cut at {quantity(height)}",
-            x=1,
-            xref="paper",
-            xanchor="right",
-            y=1,
-            yref="paper",
-            yanchor="bottom",
-            showarrow=False,
-            font={"size": 12, "color": MUTED},
+        panel.add_scatter(
+            x=leaves,
+            y=[height, height],
+            mode="lines",
+            name=f"cut at {quantity(height)}",
+            line={"color": INK, "width": 1, "dash": "dash"},
+            hoverinfo="skip",
+            showlegend=True,
         )
         top = max(top, height)
+    panel.update_xaxes(range=leaves)
+    panel.update_yaxes(type="log", title_text="cosine distance", dtick=1)
     panel.update_yaxes(range=[np.log10(floor), np.log10(max(top, 2 * floor)) + 0.12])

@@ -35,7 +35,8 @@ def principal_components(
     rows = weights if finite.all() else weights[finite]
     found = min(k, *rows.shape)
     if found > 0 and np.ptp(rows, axis=0).any():
-        pca = PCA(n_components=found, svd_solver="auto", random_state=0)
+        # Many orthogonal starts make a flat spectrum, which the randomised solver needs more iterations for.
+        pca = PCA(found, svd_solver="auto", n_oversamples=20, iterated_power=7, random_state=0)
         coordinates[finite, :found] = pca.fit_transform(rows)
         share[:found] = pca.explained_variance_ratio_
     return coordinates, tuple(share.tolist())
