@@ -111,11 +111,11 @@ def test_all_mistakes_of_a_configuration_are_told_at_once(capsys, tmp_path):
 
 def test_a_relative_place_is_refused_under_a_submitted_job(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RAY_JOB_CONFIG_JSON", "{}")
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     assert main(["run", "digits-demo", "--out", "run", *SMALL, *INLINE]) == 2
     assert "a relative path, but a submitted job works in a copy" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.delenv("RAY_JOB_CONFIG_JSON")
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR")
     assert main(["train", "digits-demo", "--out", "run", *SMALL, *INLINE]) == 0
     assert (tmp_path / "run" / "manifest.json").exists()
 

@@ -3,18 +3,18 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from zoo_pipeline import workflow
 from zoo_pipeline.errors import ZooError
-from zoo_pipeline.runtime.training import TrainingReport
-from zoo_pipeline.store.rundir import RunDirectory
-from zoo_pipeline.store.survey import survey
 from zoo_pipeline.tables import plan_table, status_table, summary_table
 from zoo_pipeline.workflow import Options
+
+if TYPE_CHECKING:
+    from zoo_pipeline.runtime.training import TrainingReport
 
 app = typer.Typer(
     help="Train model zoos on Ray, keep every checkpoint in Parquet, recover their trajectories.",
@@ -102,7 +102,7 @@ def run_all(
 @app.command()
 def status(run: Run, as_json: AsJson = False) -> None:
     """Say what of a run is done, missing or damaged."""
-    found = survey(RunDirectory(workflow.absolute(run)))
+    found = workflow.status(run)
     _show(found, status_table(found), as_json)
 
 
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _finish(result: TrainingReport) -> None:
+def _finish(result: "TrainingReport") -> None:
     """Say what training did, and leave with exit code 1 where groups failed."""
     console.print(
         f"trained {result.trained} groups, found {result.found} done, {result.wall_s:.1f} s, "

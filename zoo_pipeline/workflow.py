@@ -5,23 +5,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo_pipeline.config import Resources
 from zoo_pipeline.data import BUILT_IN, Dataset, load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import Plan, plan
 from zoo_pipeline.recipes import load_config
-from zoo_pipeline.runtime.analysis import analyze_run
-from zoo_pipeline.runtime.executor import open_executor
-from zoo_pipeline.runtime.reporting import write_report
-from zoo_pipeline.runtime.training import TrainingReport, train_zoo
-from zoo_pipeline.store.analyses import analysis_exists
-from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    from zoo_pipeline.runtime.training import TrainingReport
+    from zoo_pipeline.store.rundir import RunDirectory
+
+# torch, ray, pyarrow and plotly are imported by the commands that need them: `zoo plan` and mistakes answer at once.
 
 DEFAULT_ANALYSIS = "default"
-_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON"  # Ray sets it for the entry point of a submitted job
+_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entry point of a submitted job
 _URI = re.compile(r"^[a-z][a-z0-9+.-]*://")
 
 
@@ -43,7 +42,7 @@ class Options:
 class RunReport:
     """What `run` did; summary and page are None where groups failed."""
 
-    training: TrainingReport
+    training: "TrainingReport"
     summary: dict[str, Any] | None = None
     page: str | None = None
 
@@ -62,12 +61,15 @@ def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = 
     return plan(loaded, facts)
 
 
-def train(options: Options) -> TrainingReport:
+def train(options: Options) -> "TrainingReport":
     """Train what is missing of a run.
 
     Raises:
         ZooError: a user's mistake, or a place that cannot be written.
     """
+    from zoo_pipeline.runtime.opening import open_executor
+    from zoo_pipeline.runtime.training import train_zoo
+
     zoo_plan, dataset, run = _prepare(options)
     with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
         run.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
@@ -80,6 +82,11 @@ def run(options: Options) -> RunReport:
     Raises:
         ZooError: a user's mistake, or a place that cannot be written.
     """
+    from zoo_pipeline.runtime.analysis import analyze_run
+    from zoo_pipeline.runtime.opening import open_executor
+    from zoo_pipeline.runtime.reporting import write_report
+    from zoo_pipeline.runtime.training import train_zoo
+
     zoo_plan, dataset, run_directory = _prepare(options)
     with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
         run_directory.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
@@ -98,12 +105,18 @@ def analyze(
     Raises:
         ZooError: the run cannot be read, or has an analysis of that name already.
     """
+    from zoo_pipeline.runtime.analysis import analyze_run
+    from zoo_pipeline.runtime.opening import open_executor
+    from zoo_pipeline.store.analyses import analysis_exists
+    from zoo_pipeline.store.rundir import RunDirectory
+
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ConfigError(f"--name {name}: expected letters, digits, '.', '_' and '-', such as {DEFAULT_ANALYSIS}")
     place = absolute(root)
-    if analysis_exists(Files(place), name) and not overwrite:
+    run_directory = RunDirectory(place)
+    run_directory.spec  # noqa: B018  (refuses what is no run before Ray is started)
+    if analysis_exists(run_directory.files, name) and not overwrite:
         raise StoreError(f"{place}: already has an analysis {name}; use another --name, or --overwrite to replace it")
-    RunDirectory(place).spec  # noqa: B018  (fails early, before Ray is started)
     with open_executor(executor, Resources(), address) as opened:
         summary: dict[str, Any] = opened.call(analyze_run, place, name)
     return summary
@@ -115,6 +128,8 @@ def report(root: str, name: str = DEFAULT_ANALYSIS) -> str:
     Raises:
         StoreError: there is no such run or analysis.
     """
+    from zoo_pipeline.runtime.reporting import write_report
+
     return write_report(absolute(root), name)
 
 
@@ -134,8 +149,22 @@ def absolute(root: str) -> str:
     return str(Path(root).absolute())
 
 
-def _prepare(options: Options) -> tuple[Plan, Dataset, RunDirectory]:
+def status(root: str) -> dict[str, Any]:
+    """What of a run is done, missing or damaged.
+
+    Raises:
+        StoreError: not a run directory.
+    """
+    from zoo_pipeline.store.rundir import RunDirectory
+    from zoo_pipeline.store.survey import survey
+
+    return survey(RunDirectory(absolute(root)))
+
+
+def _prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":
     """All that can be refused before anything is started or written."""
+    from zoo_pipeline.store.rundir import RunDirectory
+
     if options.resume and options.overwrite:
         raise ConfigError("--resume --overwrite: the one goes on with a run, the other removes it; use one of them")
     directory = RunDirectory(absolute(options.out))

@@ -14,8 +14,8 @@ from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import plan
-from zoo_pipeline.runtime.executor import open_executor
 from zoo_pipeline.runtime.inline import InlineExecutor
+from zoo_pipeline.runtime.opening import open_executor
 from zoo_pipeline.runtime.ray_executor import RayExecutor
 from zoo_pipeline.runtime.training import train_zoo
 from zoo_pipeline.store.rundir import RunDirectory

@@ -1,7 +1,6 @@
 """scikit-learn's 1,797 handwritten digits, 8×8 grey images: real data that need no download."""
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from zoo_pipeline.data.dataset import Dataset
 
@@ -11,6 +10,8 @@ _MAX_GREY = 16
 
 def digits() -> Dataset:
     """All digits, grey levels scaled to 0..1, in a fixed mixed order: 1,437 for training, 360 for testing."""
+    from sklearn.datasets import load_digits  # takes a second, which planning need not wait for
+
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(images))
     images = (images[order] / _MAX_GREY).astype(np.float32).reshape(-1, 1, 8, 8)

@@ -54,6 +54,8 @@ def analyze_zoo(zoo: Zoo) -> Analysis:
     seen = np.where(diverged[:, None], np.float32(np.nan), weights) if diverged.any() else weights
     recovery = recover(seen, tensors)
     seconds |= recovery.seconds
+    if len(recovery.length) == 0:
+        raise StoreError(f"{zoo.root}: no checkpoint has only finite weights, so there is nothing to analyse")
 
     started = time.perf_counter()
     geometry = bag_geometry(seen, recovery.trajectory, recovery.position)

@@ -1,11 +1,8 @@
 """Where work runs: the same plain functions, called by Ray tasks or in this process."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-from zoo_pipeline.config import Resources
 
 
 @dataclass(frozen=True)
@@ -30,22 +27,3 @@ class Executor(Protocol):
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)` once, with all CPUs of one machine."""
         ...
-
-
-@contextmanager
-def open_executor(name: str, resources: Resources, ray_address: str | None = None) -> Iterator[Executor]:
-    """Open "ray" or "inline"; Ray's session ends with the context.
-
-    Raises:
-        ConfigError: the resources asked for are not there.
-    """
-    if name == "inline":
-        from zoo_pipeline.runtime.inline import InlineExecutor
-
-        yield InlineExecutor(resources)
-        return
-    from zoo_pipeline.runtime.ray_executor import RayExecutor
-    from zoo_pipeline.runtime.session import ray_session
-
-    with ray_session(ray_address, resources):
-        yield RayExecutor(resources)

@@ -31,7 +31,7 @@ class Population:
     def logits(self, images: Tensor, shared: bool = False) -> Tensor:
         """Outputs float32[models, n, classes] for images [models, n, c, h, w], or [n, c, h, w] where `shared`."""
         if self.models == 1:  # the same sums without vmap, whose grouped convolutions are slow on a CPU
-            parameters = {name: tensor[0] for name, tensor in self.parameters.items()}
+            parameters = {name: _channels_last(tensor[0]) for name, tensor in self.parameters.items()}
             only = images if shared else images[0]
             return self._call(parameters, only)[None]
         logits: Tensor = vmap(self._call, in_dims=(0, None if shared else 0))(self.parameters, images)
@@ -48,3 +48,8 @@ class Population:
             {name: tensor.detach().cpu() for name, tensor in self.parameters.items()},
             out=torch.empty(self.models, self._layout.dimension),
         )
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """Convolution kernels in the memory order that a CPU convolves and pools faster in; others as they are."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor

@@ -1,0 +1,101 @@
+"""`ray job submit` of jobs/run.py against a real cluster on this machine, started as a user would."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.survey import survey
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+SMALL = ["--set", "zoo.population.models=4", "--set", "zoo.population.group_size=2", "--set", "zoo.training.epochs=2"]
+PORTS = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port")
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "RAY_AUTH_MODE": "disabled"}
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The dashboard's address of a cluster that lives as long as this module's tests."""
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    session = tempfile.mkdtemp(prefix="zoo", dir="/tmp")  # short: sockets lie in it
+    options = [f"--{name}={port}" for name, port in ports.items()]
+    command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={session}", *options]
+    cluster = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{ports['dashboard-port']}"
+    try:
+        _wait_for(f"{url}/api/version", cluster)
+        yield url
+    finally:
+        cluster.send_signal(signal.SIGTERM)  # `ray start --block` ends what it started
+        cluster.wait(timeout=60)
+        shutil.rmtree(session, ignore_errors=True)
+
+
+def _wait_for(url: str, cluster: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and cluster.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail(f"no cluster at {url} after 90 s (exit code {cluster.poll()})")
+
+
+def submit(address: str, *entrypoint: str) -> subprocess.CompletedProcess:
+    command = [BIN / "ray", "job", "submit", "--address", address, "--working-dir", str(ROOT)]
+    command += ["--runtime-env", str(ROOT / "jobs" / "runtime_env.yaml"), "--", *entrypoint]
+    return subprocess.run(command, env=environment(), cwd="/", capture_output=True, text=True, timeout=240)
+
+
+def test_a_submitted_run_succeeds_and_leaves_a_complete_run(address, tmp_path):
+    out = tmp_path / "run"
+    done = submit(address, "python", "jobs/run.py", "digits-demo", "--out", str(out), *SMALL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "succeeded" in done.stdout
+    found = survey(RunDirectory(str(out)))
+    assert (found["complete"], found["groups"], found["analyses"], found["report"]) == (True, 2, ["default"], True)
+    assert "recovered exactly" in done.stdout
+    assert re.search(r"trained 2 groups", done.stdout)
+
+
+def test_a_job_that_cannot_run_fails_with_its_one_line(address, tmp_path):
+    out = tmp_path / "run"
+    failed = submit(
+        address, "python", "jobs/run.py", "digits-demo", "--out", str(out), "--set", "zoo.training.epochs=0"
+    )
+    assert failed.returncode == 1  # Ray's own code for an entry point that ended with any other than 0
+    assert "zoo.training.epochs: got 0" in failed.stdout
+    assert "exit code 2" in failed.stdout
+    assert "Traceback" not in failed.stdout
+    assert not out.exists()
+
+
+def test_a_relative_place_is_refused_by_a_job(address):
+    failed = submit(address, "python", "jobs/train.py", "digits-demo", "--out", "run", *SMALL)
+    assert failed.returncode == 1
+    assert "a relative path, but a submitted job works in a copy" in failed.stdout
