@@ -57,7 +57,7 @@ def order_panel(data: ReportData) -> Panel:
             customdata=counts,
             hovertemplate="epoch %{x}, position %{y}: %{customdata} checkpoints<extra></extra>",
         )
-    figure.update_layout(showlegend=True)
+    figure.update_layout(showlegend=True, legend_itemsizing="constant")
     figure.update_xaxes(title_text="true epoch", range=[-0.04 * limit - 0.5, 1.04 * limit + 0.5])
     figure.update_yaxes(title_text="recovered position", range=[-0.04 * limit - 0.5, 1.04 * limit + 0.5])
     in_place = float((verdict == RIGHT).mean())

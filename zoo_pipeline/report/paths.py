@@ -26,7 +26,9 @@ def paths_panel(data: ReportData) -> Panel:
     axes = {f"{axis}axis_title_text": f"PC {i + 1}" for i, axis in enumerate("xyz")}
     figure.update_scenes(aspectmode="manual", aspectratio={"x": 1.35, "y": 1.35, "z": 0.95}, dragmode="orbit", **axes)
     figure.update_scenes(camera={"eye": {"x": 1.3, "y": 1.2, "z": 0.62}, "center": {"x": 0, "y": 0, "z": -0.1}})
-    figure.update_layout(legend={"y": 1.0, "yanchor": "top"}, margin={"l": 0, "r": 0, "t": 0, "b": 0})
+    figure.update_layout(
+        legend={"y": 1.0, "yanchor": "top", "itemsizing": "constant"}, margin={"l": 0, "r": 0, "t": 0, "b": 0}
+    )
     return Panel("paths", title, _caption(data, drawn, len(every)), figure, "large")
 
 

@@ -74,7 +74,6 @@ def _template() -> go.layout.Template:
                 "y": 1.02,
                 "yanchor": "bottom",
                 "font": {"size": 12, "color": MUTED},
-                "itemsizing": "constant",
                 "bgcolor": "rgba(0,0,0,0)",
             },
             "modebar": {"bgcolor": "rgba(255,255,255,.7)", "color": GREY, "activecolor": INK},
