@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +29,9 @@ class Dataset:
     test_images: NDArray[np.float32]
     test_labels: NDArray[np.int64]
 
-    @cached_property
+    @property
     def content_sha256(self) -> str:
-        """Hash of all images and labels with their shapes (hex)."""
+        """Hash (hex) of all images and labels with their shapes; read anew each time, so that a copy is checked."""
         sha = hashlib.sha256(f"{self.name} {self.classes}".encode())
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             sha.update(f"{array.dtype.str} {array.shape}".encode())

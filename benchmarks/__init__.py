@@ -1,0 +1,1 @@
+"""Speed and quality studies: each prints one JSON line last, with both sides of a comparison measured in one run."""
