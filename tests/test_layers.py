@@ -172,6 +172,23 @@ def test_pure_rooms_load_where_the_other_libraries_are_missing() -> None:
     assert (result.returncode, result.stdout.strip()) == (0, "[]"), result.stderr
 
 
+def test_a_bare_gpu_machine_trains_and_recovers() -> None:
+    result = _python(
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({NOT_PURE}))\n"
+        "from zoo_pipeline.architecture import Architecture\n"
+        "from zoo_pipeline.data import load_dataset\n"
+        "from zoo_pipeline.hyperparameters import Hyperparameters\n"
+        "from zoo_pipeline.training import train_group\n"
+        "from zoo_pipeline.trajectories import recover\n"
+        "network = Architecture('mlp', (1, 8, 8), 10, hidden=(16,))\n"
+        "how = Hyperparameters('adam', 1e-3, 0.0, 0.0, 64, 4)\n"
+        "history = train_group(network, how, [0, 1, 2], load_dataset('digits'))\n"
+        "print(recover(history.weights.reshape(15, -1)).length.tolist())"
+    )
+    assert (result.returncode, result.stdout.strip()) == (0, "[5, 5, 5]"), result.stderr
+
+
 def test_a_missing_library_is_noticed() -> None:
     result = _python(f"import sys; sys.modules.update(dict.fromkeys({NOT_PURE})); import zoo_pipeline.config")
     assert result.returncode == 1

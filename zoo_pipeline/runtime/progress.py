@@ -2,9 +2,9 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from threading import Event, Thread
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,47 +12,48 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 LINE_EVERY_S = 30.0
 
 
-class Advance(Protocol):
-    """Say that some of the work is done."""
-
-    def __call__(self, amount: int) -> None:
-        """This much more of the total is done."""
-        ...
-
-
 @contextmanager
-def progress(label: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show how much of `total` is done; the context gets a function to advance it."""
+def progress(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show on standard error how much of `total` is done; the context gets the function that advances it."""
     if sys.stderr.isatty():
-        with _bar() as bar:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
             task = bar.add_task(label, total=total)
             yield lambda amount: bar.advance(task, amount)
-    else:
-        yield _Lines(label, total, unit)
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+        return
+    lines = _Lines(label, total, unit)
+    ended = Event()
+    teller = Thread(target=lines.tell_until, args=(ended,), daemon=True)
+    teller.start()
+    try:
+        yield lines.advance
+    finally:
+        ended.set()
+        teller.join()
 
 
 class _Lines:
-    """Progress as lines on standard error, for logs."""
+    """Progress as lines for a log: also while nothing gets done, so that a reader sees that it is alive."""
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
         self._done = 0
-        self._started = self._told = time.monotonic()
+        self._started = time.monotonic()
 
-    def __call__(self, amount: int) -> None:
+    def advance(self, amount: int) -> None:
         self._done += amount
-        now = time.monotonic()
-        if now - self._told >= LINE_EVERY_S or self._done == self._total:
-            self._told = now
-            rate = self._done / max(now - self._started, 1e-9)
-            print(
-                f"{self._label}: {self._done}/{self._total} {self._unit}, {rate:.3g} {self._unit}/s, "
-                f"{(self._total - self._done) / rate:.0f} s to go",
-                file=sys.stderr,
-                flush=True,
-            )
+
+    def tell_until(self, ended: Event) -> None:
+        while not ended.wait(LINE_EVERY_S):
+            self._tell()
+        self._tell()
+
+    def _tell(self) -> None:
+        elapsed_s = time.monotonic() - self._started
+        rate = self._done / max(elapsed_s, 1e-9)
+        left = f"{(self._total - self._done) / rate:.0f} s to go" if rate else "time to go unknown"
+        print(
+            f"{self._label}: {self._done:,} of {self._total:,} {self._unit} in {elapsed_s:.0f} s, {left}",
+            file=sys.stderr,
+            flush=True,
+        )
