@@ -113,7 +113,20 @@ def test_more_than_the_machine_has_is_refused(ray_executor):
         InlineExecutor(Resources(num_gpus=1))
 
 
-def test_slots_follow_from_the_resources(ray_executor):
-    cpus = ray.cluster_resources()["CPU"]
-    assert RayExecutor(Resources(num_cpus=0.5)).slots == 2 * cpus
-    assert RayExecutor(Resources(num_cpus=1000)).slots == 1
+def test_the_window_grows_with_the_cluster_from_what_an_empty_one_needs(ray_executor, monkeypatch):
+    sizes = {"CPU": 0.0, "GPU": 0.0}
+    monkeypatch.setattr(ray, "cluster_resources", lambda: sizes)
+    assert RayExecutor(Resources())._window() == 256
+    sizes.update(CPU=1000.0)
+    assert RayExecutor(Resources(num_cpus=0.5))._window() == 4000
+    assert RayExecutor(Resources(num_gpus=0.25))._window() == 256
+    sizes.update(GPU=100.0)
+    assert RayExecutor(Resources(num_gpus=0.25))._window() == 800
+
+
+def test_more_items_than_the_window_all_come_back(ray_executor, monkeypatch):
+    from zoo_pipeline.runtime import ray_executor as module
+
+    monkeypatch.setattr(module, "LEAST_WINDOW", 1)
+    outcomes = list(ray_executor.map_unordered(square, list(range(10, 40)), 0))
+    assert sorted(outcome.value[0] for outcome in outcomes) == [n * n for n in range(10, 40)]

@@ -18,7 +18,6 @@ class Executor(Protocol):
     """Two ways to have functions called; functions and items must be importable and picklable."""
 
     name: str
-    slots: int  # tasks that can run at the same time
 
     def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` for every item; outcomes come as they are ready."""

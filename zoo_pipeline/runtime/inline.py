@@ -15,7 +15,6 @@ class InlineExecutor:
     """Calls functions here and now."""
 
     name = "inline"
-    slots = 1
 
     def __init__(self, resources: Resources) -> None:
         if resources.num_gpus and not torch.cuda.is_available():

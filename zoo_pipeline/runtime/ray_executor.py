@@ -9,7 +9,8 @@ from ray.exceptions import RayError
 from zoo_pipeline.config import Resources
 from zoo_pipeline.runtime.executor import Outcome
 
-WINDOW_PER_SLOT = 3  # tasks submitted per task that can run: enough to keep workers busy, few enough to stop soon
+WINDOW_PER_SLOT = 2  # tasks submitted per task that can run, so that no worker waits for the driver
+LEAST_WINDOW = 256  # an autoscaling cluster starts with no worker and grows by what it sees waiting
 GPU_CALLS_PER_WORKER = 20  # Ray's default of one pays torch's start and CUDA's for every group
 MAX_RETRIES = 8  # of a task whose worker or node died; an error that the task itself raises is not retried
 POLL_S = 10.0
@@ -22,11 +23,6 @@ class RayExecutor:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        total = ray.cluster_resources()
-        slots = total.get("CPU", 0) / resources.num_cpus
-        if resources.num_gpus:
-            slots = min(slots, total.get("GPU", 0) / resources.num_gpus)
-        self.slots = max(1, int(slots))
 
     def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` in a task per item; shared values go to the object store once."""
@@ -42,7 +38,8 @@ class RayExecutor:
         pending: dict[Any, Any] = {}
         try:
             while waiting or pending:
-                while waiting and len(pending) < WINDOW_PER_SLOT * self.slots:
+                window = self._window() if waiting else 0
+                while waiting and len(pending) < window:
                     item = waiting.pop()
                     pending[task.remote(function, item, *references)] = item
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
@@ -51,6 +48,14 @@ class RayExecutor:
         finally:
             for reference in pending:  # only where the caller stopped early
                 ray.cancel(reference, force=True)
+
+    def _window(self) -> int:
+        """How many tasks to have submitted, by the size that the cluster has now."""
+        total = ray.cluster_resources()
+        slots = total.get("CPU", 0) / self._resources.num_cpus
+        if self._resources.num_gpus:
+            slots = min(slots, total.get("GPU", 0) / self._resources.num_gpus)
+        return max(LEAST_WINDOW, int(WINDOW_PER_SLOT * slots))
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)` in one task that takes all CPUs of the largest machine."""
