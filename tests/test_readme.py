@@ -1,0 +1,250 @@
+"""README.md and docs/format.md tell the truth: commands and snippets run, tables and examples are complete."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from zoo_pipeline.cli import main
+from zoo_pipeline.recipes import recipe_names
+from zoo_pipeline.runtime.analysis import analyze_run
+from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.survey import survey
+from zoo_pipeline.workflow import Options, run
+from zoo_pipeline.zoo import Zoo
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+FORMAT = (ROOT / "docs" / "format.md").read_text()
+BIN = Path(sys.executable).parent
+UNKNOWN_TRUTH = [("trajectories.parquet", "model_id"), ("trajectories.parquet", "purity")]  # null in others' bags only
+DEMO = "zoo run digits-demo --out runs/digits-demo --overwrite"
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def section(title: str) -> str:
+    """The text below one heading of docs/format.md, up to the next of its kind or above."""
+    level = FORMAT.split(f"# {title}\n")[0].rsplit("\n", 1)[-1].count("#") + 1
+    return re.split(rf"^#{{1,{level}}} ", FORMAT.split(f"\n{'#' * level} {title}\n")[1], flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all table rows whose first cell is a name in backticks."""
+    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in row] for row in cells]
+
+
+def named(text: str) -> list[str]:
+    return [row[0].strip("`") for row in rows(text)]
+
+
+COMMANDS = [line for block in blocks(README, "bash") for line in block.splitlines()]
+TOO_LONG = [line for line in COMMANDS if line.startswith("zoo run mnist-")]
+CHEAP = [line for line in COMMANDS if line.startswith("zoo ") and line not in [DEMO, *TOO_LONG]]
+ELSEWHERE = [line for line in COMMANDS if line.startswith(("make ", "ray "))]
+
+
+def shell(line: str, place: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(["bash", "-c", line], cwd=place, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A working directory in which the README's first command, which the others build on, has been run as written."""
+    place = tmp_path_factory.mktemp("readme")
+    done = shell(DEMO, place)
+    assert done.returncode == 0, done.stderr
+    (place / "output.txt").write_text(done.stdout)
+    return place
+
+
+def test_every_command_of_the_readme_is_tested_somewhere():
+    assert DEMO in COMMANDS
+    assert sorted([DEMO, *TOO_LONG, *CHEAP, *ELSEWHERE]) == sorted(COMMANDS)
+    assert len(CHEAP) >= 4
+
+
+def test_the_demo_prints_what_the_readme_shows(place):
+    figures = {r"[\d.]+ s\b": "TIME", r"\d+ model-epochs/s": "RATE", r"report: \S+/runs": "report: PLACE/runs"}
+
+    def lines(text: str) -> list[str]:
+        for pattern, word in figures.items():
+            text = re.sub(pattern, word, text)
+        return [" ".join(line.split()) for line in text.splitlines()]
+
+    shown, printed = lines(blocks(README, "text")[0]), lines((place / "output.txt").read_text())
+    margins = [next(line for line in side if line.startswith("margin")) for side in (shown, printed)]
+    assert [line for line in shown if line != margins[0]] == [line for line in printed if line != margins[1]]
+    margin, found = (float(line.split()[1]) for line in margins)
+    assert found == pytest.approx(margin, rel=0.05)  # the last digits depend on the processor
+
+
+def test_make_demo_runs_the_readmes_command():
+    recipe = re.search(r"^demo:.*\n\t\$\(BIN\)/(.+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert recipe is not None
+    assert recipe[1] == DEMO
+
+
+@pytest.mark.parametrize("line", CHEAP)
+def test_a_command_of_the_readme_runs_as_written(line, place):
+    done = shell(line, place)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("line", TOO_LONG)
+def test_a_command_that_takes_too_long_can_be_planned(line, capsys, monkeypatch):
+    monkeypatch.delenv("ZOO_DATA_DIR", raising=False)
+    words = shlex.split(line)[2:]
+    config, settings = words[0], [words[at + 1] for at, word in enumerate(words) if word == "--set"]
+    assert main(["plan", config, *(word for setting in settings for word in ("--set", setting)), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == config
+    assert main([*shlex.split(line)[1:], "--executor", "inline", "--data-dir", "/nowhere"]) == 2
+    assert "not found in /nowhere/mnist" in capsys.readouterr().err
+
+
+def test_files_that_the_readme_names_are_there():
+    words = {word for line in ELSEWHERE for word in line.split() if word.endswith((".yaml", ".py"))}
+    assert words == {"cluster.yaml", "jobs/runtime_env.yaml", "jobs/run.py"}
+    links = set(re.findall(r"\]\(([^)#:]+)\)", README))
+    assert {"docs/format.md", "docs/images/report.png", "LICENSE"} <= links
+    assert [name for name in words | links if not (ROOT / name).is_file()] == []
+    assert sorted(named(README.split("| recipe |")[1].split("\n\n")[0])) == recipe_names()
+
+
+@pytest.mark.parametrize("snippet", blocks(README, "python"), ids=lambda snippet: snippet.split()[1])
+def test_a_snippet_of_the_readme_runs_and_prints_what_its_comments_say(snippet, place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path))
+    monkeypatch.chdir(place)
+    exec(compile(snippet, "README.md", "exec"), {"__name__": "snippet"})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed
+    promised = re.findall(r"^print\(.*\)  # (.+)$", snippet, flags=re.MULTILINE)
+    assert [line for line in promised if line not in printed] == []
+
+
+def test_the_readme_draws_the_run_directory_as_it_is(place):
+    tree = README.split("## The run directory")[1].split("```")[1]
+    drawn = set(re.findall(r"[─ ] ([\w.-]+(?:\.\w+))  ", tree)) | {"report.html"}
+    found = {path.name for path in (place / "runs" / "digits-demo").rglob("*") if path.is_file()}
+    assert {re.sub(r"group-\d+", "group-00000", name) for name in found} == drawn
+
+
+@pytest.fixture(scope="module")
+def odd_runs(tmp_path_factory) -> list[Path]:
+    """A run whose shard says that model 1 diverged, and one whose trajectories are single checkpoints."""
+    out, single = tmp_path_factory.mktemp("diverged") / "run", tmp_path_factory.mktemp("single") / "run"
+    run(Options("digits-demo", str(single), ("zoo.training.epochs=1", "zoo.population.models=1"), executor="inline"))
+    sizes = ("zoo.training.epochs=3", "zoo.population.models=4", "zoo.population.group_size=4")
+    run(Options("digits-demo", str(out), sizes, executor="inline"))
+    shard = out / "checkpoints" / "group-00000.parquet"
+    table = pq.read_table(shard)
+    footer = {**json.loads(table.schema.metadata[b"zoo"]), "diverged": [1]}
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"zoo": json.dumps(footer)}), shard)
+    analyze_run(str(out), "default", threads=1)
+    return [out, single]
+
+
+@pytest.mark.parametrize(
+    ("title", "path"),
+    [
+        ("checkpoints/group-NNNNN.parquet", "checkpoints/group-00000.parquet"),
+        ("models.parquet", "models.parquet"),
+        *((f"{table}.parquet", f"analysis/default/{table}.parquet") for table in ("assignments", "trajectories")),
+        *((f"{table}.parquet", f"analysis/default/{table}.parquet") for table in ("geometry", "linkage")),
+    ],
+)
+def test_every_column_is_documented_with_its_type_and_nulls(title, path, small_run, odd_runs):
+    schema = pq.read_schema(small_run / path)
+    columns = [row for row in rows(section(title)) if len(row) >= 4]
+    documented = [(row[0].strip("`"), row[1]) for row in columns]
+    types = [
+        (field.name, str(field.type).replace("[1210]", "[d]").replace(" not null>", " not null>")) for field in schema
+    ]
+    assert documented == types
+    tables = [pq.read_table(root / path) for root in (small_run, *odd_runs)]
+    for name, _, null, *_ in columns:
+        field = schema.field(name.strip("`"))
+        nulls = sum(table[field.name].null_count for table in tables)
+        if not path.startswith("analysis"):
+            assert null == ("yes" if field.nullable else "no"), name
+            assert field.nullable or nulls == 0, name
+        elif (title, field.name) not in UNKNOWN_TRUTH:
+            assert null == ("yes" if nulls else "no"), name
+
+
+def test_every_key_of_the_json_files_is_documented_and_in_its_example(small_run):
+    for title, path in [
+        ("spec.json", "spec.json"),
+        ("engine.json", "engine.json"),
+        ("manifest.json", "manifest.json"),
+        ("summary.json", "analysis/default/summary.json"),
+    ]:
+        found = json.loads((small_run / path).read_text())
+        text = section(title)
+        assert named(text) == list(found), title
+        example = json.loads(blocks(text, "json")[0])
+        assert shape_of(example) == shape_of(found), title
+        for key in (key for value in found.values() if isinstance(value, dict) for key in value):
+            assert f"`{key}`" in text or title == "spec.json", f"{title}: {key}"
+
+
+def shape_of(value):
+    """Keys at every level, and of lists the first element."""
+    if isinstance(value, dict):
+        return {key: shape_of(inner) for key, inner in value.items()}
+    return [shape_of(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+def test_the_footer_is_documented_by_its_example(small_run):
+    metadata = pq.read_schema(small_run / "checkpoints" / "group-00000.parquet").metadata
+    text = section("checkpoints/group-NNNNN.parquet")
+    footer, layout = (json.loads(block) for block in blocks(text, "json"))
+    assert list(footer) == list(json.loads(metadata[b"zoo"]))
+    assert set(footer) <= set(named(text))
+    assert layout == json.loads(metadata[b"zoo.layout"])
+
+
+def test_hashes_are_what_the_page_says(small_run, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(small_run, tmp_path / "runs" / "digits-demo")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(blocks(section("What is hashed"), "python")[0], "format.md", "exec"), names)
+    first = pq.read_table(small_run / "models.parquet").to_pylist()[0]
+    assert (first["seed"], first["model_key"]) == (0, names["key_of_seed_0"])
+    assert Zoo(str(small_run)).key == names["document"]["spec_hash"][:12]
+
+
+def test_a_run_written_by_hand_is_read_surveyed_and_analysed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    writer, reader = blocks(section("Writing a run by hand"), "python")
+    assert "zoo_pipeline" not in writer
+    names: dict = {}
+    exec(compile(writer, "format.md", "exec"), names)
+    exec(compile(reader, "format.md", "exec"), {})
+    zoo = Zoo("runs/by-hand")
+    assert (zoo.weights() == names["weights"].reshape(100, 128)).all()
+    assert zoo.layout.tensors[0].shape == (8, 16)
+    assert zoo.models["status"].to_pylist() == ["ok"] * 5
+    found = survey(RunDirectory("runs/by-hand"))
+    assert (found["complete"], found["done"], found["damaged"]) == (True, 1, {})
+    assert main(["status", "runs/by-hand"]) == 0
+    assert main(["analyze", "runs/by-hand", "--executor", "inline"]) == 0
+    summary = json.loads(Path("runs/by-hand/analysis/default/summary.json").read_text())
+    assert (summary["trajectories_found"], summary["ari"], summary["kendall_tau_min"]) == (5, 1.0, 1.0)
