@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from zoo_pipeline.cli import main
+from zoo_pipeline.errors import StoreError
 from zoo_pipeline.recipes import recipe_names
 from zoo_pipeline.runtime.analysis import analyze_run
 from zoo_pipeline.store.rundir import RunDirectory
@@ -248,3 +249,7 @@ def test_a_run_written_by_hand_is_read_surveyed_and_analysed(tmp_path, monkeypat
     assert main(["analyze", "runs/by-hand", "--executor", "inline"]) == 0
     summary = json.loads(Path("runs/by-hand/analysis/default/summary.json").read_text())
     assert (summary["trajectories_found"], summary["ari"], summary["kendall_tau_min"]) == (5, 1.0, 1.0)
+    assert main(["report", "runs/by-hand"]) == 0
+    assert "5 of 5" in Path("runs/by-hand/report.html").read_text()
+    with pytest.raises(StoreError, match=r"spec\.json lacks spec, image_shape, classes, so what network this is"):
+        zoo.load_model(0, 0)

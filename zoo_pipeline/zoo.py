@@ -105,6 +105,11 @@ class Zoo:
         return module
 
     def _architecture(self) -> Architecture:
+        missing = [key for key in ("spec", "image_shape", "classes") if key not in self.spec]
+        if missing:
+            raise StoreError(
+                f"{self.root}: spec.json lacks {', '.join(missing)}, so what network this is; use weights() and layout"
+            )
         spec = self.spec["spec"]
         return Architecture(
             name=spec["model"]["architecture"],

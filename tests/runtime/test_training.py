@@ -127,3 +127,12 @@ def test_a_diverged_model_keeps_its_rows_is_flagged_and_left_out(train_small, tm
         analyze(str(root), executor="inline")
     assert Zoo(str(healthy)).diverged == set()
     assert set(Zoo(str(healthy)).models["status"].to_pylist()) == {"ok"}
+
+
+def test_a_manifest_that_describes_other_files_is_not_believed(train_small):
+    root = train_small()
+    manifest = json.loads((root / "manifest.json").read_text())
+    manifest["shards"][1]["sha256"] = "0" * 64
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match=r"manifest\.json is there and describes other files"):
+        train_small(resume=True)

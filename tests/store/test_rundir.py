@@ -75,7 +75,7 @@ def test_engine_choices_are_made_once(tmp_path):
     assert run.engine({"threads": 2}) == {"threads": 1}
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"format_version": 99}'])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"format_version": 99}', '{"format_version": 1, "name": "x"}'])
 def test_a_damaged_spec_is_named(tmp_path, content):
     (tmp_path / "spec.json").write_text(content)
     with pytest.raises(StoreError, match=r"spec\.json"):

@@ -93,6 +93,20 @@ def test_the_footer_says_what_the_shard_is(tmp_path):
         assert read_layout(shard) == LAYOUT
 
 
+def test_every_flipped_bit_of_the_weights_is_noticed(tmp_path):
+    data = encode_checkpoints(table())
+    column = pq.read_metadata(io.BytesIO(data)).row_group(0).column(7)
+    start = column.data_page_offset
+    for number, place in enumerate(range(start + 50, start + column.total_compressed_size, 97)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << number % 8
+        name = f"{number}.parquet"
+        Files(str(tmp_path)).publish(name, bytes(damaged))
+        with pytest.raises(StoreError, match="damaged or not Parquet"), open_shard(Files(str(tmp_path)), name) as shard:
+            shard.read()
+    assert number > 10
+
+
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-1], lambda data: data[:100], lambda data: b"", lambda data: b"x" * 99]
 )

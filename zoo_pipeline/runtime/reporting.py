@@ -42,7 +42,9 @@ def report_data(zoo: Zoo, name: str) -> ReportData:
 
 
 def _facts(zoo: Zoo) -> dict[str, str]:
-    """What the zoo is, in a few words each."""
+    """What the zoo is, in a few words each; little where somebody else wrote the run and did not say."""
+    if "spec" not in zoo.spec:
+        return {"Parameters": f"{zoo.layout.dimension:,}", "Specification": zoo.key}
     spec, versions = zoo.spec["spec"], zoo.spec["versions"]
     model, training = spec["model"], spec["training"]
     hidden = "-".join(map(str, model["hidden"]))

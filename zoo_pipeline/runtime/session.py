@@ -1,5 +1,6 @@
 """Ray sessions: one machine of our own, or a cluster that is already there."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     if address is None:
         address = "local" if not os.environ.get("RAY_ADDRESS") else None
     local = address == "local"
+    # Ray's one warning that it uses a token, which it makes and finds by itself.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     try:
         if local:
             ray.init(address="local", include_dashboard=False, logging_level="warning", log_to_driver=True)

@@ -84,7 +84,7 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
                 records.append(ShardRecord(**outcome.value["record"]))
                 diverged += outcome.value["diverged"]
             advance(group.rows)
-    if not failures and run.manifest is None:
+    if not failures:
         complete(run, plan, records)
     wall_s = time.perf_counter() - started
     model_epochs = sum(len(group.models) for group in missing) * plan.hyperparameters.epochs

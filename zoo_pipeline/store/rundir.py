@@ -76,6 +76,9 @@ class RunDirectory:
                 f"{self.root}: {SPEC} has format version {spec.get('format_version')}, expected {FORMAT_VERSION}; "
                 f"read it with the version of zoo_pipeline that wrote it"
             )
+        for key in ("name", "spec_hash"):
+            if not isinstance(spec.get(key), str):
+                raise StoreError(f"{self.root}: {SPEC} has no text under {key}; docs/format.md says what it needs")
         return spec
 
     def engine(self, choices: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +95,8 @@ class RunDirectory:
         """Declare the run complete. Whoever comes second must have found the same."""
         if not self.files.publish(MANIFEST, _json(manifest)) and self._read_json(MANIFEST) != manifest:
             raise StoreError(
-                f"{self.root}: {MANIFEST} was written meanwhile and names other files; run zoo status on it"
+                f"{self.root}: {MANIFEST} is there and describes other files than those that are there now; "
+                f"where they are the right ones, remove it and run zoo train again with --resume"
             )
 
     def _check_same(self, plan: Plan) -> None:

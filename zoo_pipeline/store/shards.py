@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,14 +49,16 @@ def shard_table(
     return table.replace_schema_metadata({**schema.metadata, SHARD_KEY: json.dumps(footer, sort_keys=True).encode()})
 
 
-def open_shard(files: Files, name: str) -> pq.ParquetFile:
-    """Open a shard for reading; close it after use.
+@contextmanager
+def open_shard(files: Files, name: str) -> Iterator[pq.ParquetFile]:
+    """Open a shard for reading; every page that is read is held against its checksum.
 
     Raises:
-        StoreError: absent, truncated or not Parquet.
+        StoreError: absent, truncated, not Parquet, or damaged where it is read.
     """
     try:
-        return pq.ParquetFile(files.filesystem.open(files.at(name), "rb"))
+        with files.filesystem.open(files.at(name), "rb") as file:
+            yield pq.ParquetFile(file, page_checksum_verification=True)
     except FileNotFoundError:
         raise StoreError(f"{files.at(name)}: missing; run zoo train again with --resume") from None
     except (pa.ArrowInvalid, OSError) as error:

@@ -17,7 +17,10 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         StoreError: not a run directory.
     """
     spec, manifest = run.spec, run.manifest
-    expected = [f"{CHECKPOINTS}/group-{number:05d}.parquet" for number in range(int(spec["groups"]))]
+    if manifest is not None:
+        expected = [str(shard["shard"]) for shard in manifest["shards"]]
+    else:
+        expected = [f"{CHECKPOINTS}/group-{number:05d}.parquet" for number in range(int(spec.get("groups", 0)))]
     present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}
     found = [name for name in expected if name in present]
     with ThreadPoolExecutor(_THREADS) as pool:
