@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from zoo_pipeline.data import BUILT_IN, load_dataset
 from zoo_pipeline.data.tetris import SHAPES
 from zoo_pipeline.errors import DataError
+from zoo_pipeline.workflow import planned
 
 
 @pytest.mark.parametrize("name", ["digits", "tetris"])
@@ -71,8 +73,6 @@ def test_content_other_than_declared_is_refused(mnist_dir, tmp_path):
     for source in Path(mnist_dir, "mnist").glob("t10k-*"):
         (folder / source.name).write_bytes(source.read_bytes())
     labels = next(folder.glob("t10k-labels*"))
-    import gzip
-
     content = bytearray(gzip.decompress(labels.read_bytes()) if labels.suffix == ".gz" else labels.read_bytes())
     content[100] = (content[100] + 1) % 10
     labels.unlink()
@@ -84,3 +84,28 @@ def test_content_other_than_declared_is_refused(mnist_dir, tmp_path):
 def test_unknown_names_are_refused():
     with pytest.raises(DataError, match="expected one of digits, tetris, mnist, mnist-10k"):
         load_dataset("cifar")
+
+
+def test_the_whole_of_mnist_is_read_from_its_four_files_plain_or_gzipped(tmp_path):
+    """Files of the real names and sizes, filled with noise."""
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    pixels, labels = {}, {}
+    for part, rows in (("train", 60_000), ("t10k", 10_000)):
+        pixels[part] = generator.integers(256, size=(rows, 28, 28), dtype=np.uint8)
+        labels[part] = generator.integers(10, size=rows, dtype=np.uint8)
+        header = (0x0803).to_bytes(4, "big") + b"".join(size.to_bytes(4, "big") for size in (rows, 28, 28))
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(header + pixels[part].tobytes())
+        content = (0x0801).to_bytes(4, "big") + rows.to_bytes(4, "big") + labels[part].tobytes()
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(content))
+    whole = load_dataset("mnist", tmp_path)
+    assert (len(whole.train_images), len(whole.test_images)) == (60_000, 10_000)
+    assert np.array_equal(whole.train_labels, labels["train"])
+    assert np.allclose(whole.test_images[:, 0] * 0.3081 + 0.1307, pixels["t10k"] / 255, atol=1e-6)
+    made = planned("mnist-a1", ["zoo.dataset=mnist"], tmp_path)
+    assert made.facts == whole.facts
+    assert len(made.spec_hash) == 64
+    (folder / "train-labels-idx1-ubyte.gz").rename(folder / "elsewhere")
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\[\.gz\]: not found in"):
+        load_dataset("mnist", tmp_path)
