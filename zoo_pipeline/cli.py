@@ -125,7 +125,7 @@ def _finish(result: "TrainingReport") -> None:
     """Say what training did, and leave with exit code 1 where groups failed."""
     console.print(
         f"trained {result.trained} groups, found {result.found} done, {result.wall_s:.1f} s, "
-        f"{result.model_epochs_per_s:.0f} model-epochs/s"
+        f"{result.model_epochs_per_s:.3g} model-epochs/s"
         + (f", {result.diverged_models} models diverged" if result.diverged_models else ""),
         soft_wrap=True,
     )
