@@ -7,6 +7,8 @@ pyarrow nor ray.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from zoo_pipeline.version import __version__
+
 if TYPE_CHECKING:
     from zoo_pipeline.architecture import Architecture as Architecture
     from zoo_pipeline.config import ZooConfig as ZooConfig
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from zoo_pipeline.trajectories import recover as recover
     from zoo_pipeline.zoo import Zoo as Zoo
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "Architecture": "zoo_pipeline.architecture",

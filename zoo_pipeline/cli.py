@@ -36,7 +36,7 @@ RayAddress = Annotated[str | None, typer.Option("--ray-address", help="local, au
 Name = Annotated[str, typer.Option("--name", help="name of the analysis")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False)
 
 
 @app.command()
@@ -59,7 +59,9 @@ def train(
 ) -> None:
     """Train a zoo and write its checkpoints."""
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address)
-    _finish(workflow.train(options))
+    result = workflow.train(options)
+    _tell(result)
+    _fail(result)
 
 
 @app.command()
@@ -93,8 +95,8 @@ def run_all(
 ) -> None:
     """Train, analyze and report in one go."""
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address)
-    result = workflow.run(options)
-    _finish(result.training)
+    result = workflow.run(options, trained=_tell)
+    _fail(result.training)
     console.print(summary_table(result.summary or {}))
     console.print(f"report: {result.page}", soft_wrap=True)
 
@@ -110,27 +112,37 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 where groups failed, 2 for a user's error."""
     try:
         code = app(arguments, standalone_mode=False)
-    except (ZooError, typer.TyperException) as error:
+    except ZooError as error:
         print(f"zoo: {error}", file=sys.stderr)
+        return 2
+    except typer.TyperException as error:
+        told = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+        print(told if told.startswith("Usage") else f"zoo: {told.rstrip('.')}; see zoo --help", file=sys.stderr)
         return 2
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("zoo: interrupted; the same command with --resume goes on from here", file=sys.stderr)
+        print("zoo: interrupted; what is published stays, train or run with --resume go on from it", file=sys.stderr)
         return 130
     return code if isinstance(code, int) else 0
 
 
-def _finish(result: "TrainingReport") -> None:
-    """Say what training did, and leave with exit code 1 where groups failed."""
+def _tell(result: "TrainingReport") -> None:
+    """Say what training did."""
     console.print(
         f"trained {result.trained} groups, found {result.found} done, {result.wall_s:.1f} s, "
         f"{result.model_epochs_per_s:.3g} model-epochs/s"
         + (f", {result.diverged_models} models diverged" if result.diverged_models else ""),
         soft_wrap=True,
     )
+
+
+def _fail(result: "TrainingReport") -> None:
+    """Leave with exit code 1 where groups failed; the first three tell all they know."""
     for failure in result.failures:
-        print(f"group {failure.group} failed: {failure.message}\n{failure.traceback}", file=sys.stderr)
+        print(f"group {failure.group} failed: {failure.message}", file=sys.stderr)
+    for failure in result.failures[:3]:
+        print(f"\ngroup {failure.group}:\n{failure.traceback}", file=sys.stderr)
     if result.failures:
         print(f"zoo: {len(result.failures)} groups failed; --resume tries them again", file=sys.stderr)
         raise typer.Exit(1)

@@ -73,7 +73,7 @@ class ZooSpec(Part):
 class Resources(Part):
     """What one training task may use; never part of the hash."""
 
-    num_cpus: float = Field(default=1, gt=0, le=4096, description="CPUs that Ray reserves per task")
+    num_cpus: float = Field(default=1, ge=0.01, le=4096, description="CPUs that Ray reserves per task")
     num_gpus: float = Field(default=0, ge=0, le=64, description="GPUs that Ray reserves per task; fractions share one")
     threads: int = Field(default=1, ge=1, le=1024, description="torch threads per task, fixed for a run at its start")
 

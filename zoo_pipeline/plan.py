@@ -129,13 +129,14 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
         )
     group_size = min(config.zoo.population.group_size, max(1, SHARD_BYTES // model_bytes))
     spec = scientific_spec(config, facts)
-    models = _models(config, facts, spec)
-    batches = [models[start : start + group_size] for start in range(0, len(models), group_size)]
-    if len(batches) > MAX_GROUPS:
+    count = config.zoo.population.models
+    if -(-count // group_size) > MAX_GROUPS:
         raise ConfigError(
-            f"zoo.population.group_size: {len(models)} models make {len(batches)} groups, more than {MAX_GROUPS}; "
-            f"use groups of at least {-(-len(models) // MAX_GROUPS)} models"
+            f"zoo.population.group_size: {count} models make {-(-count // group_size)} groups, more than {MAX_GROUPS}; "
+            f"use groups of at least {-(-count // MAX_GROUPS)} models"
         )
+    models = _models(config, facts, spec)
+    batches = [models[start : start + group_size] for start in range(0, count, group_size)]
     return Plan(
         config=config,
         facts=facts,
@@ -146,13 +147,18 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
             Group(
                 number=number,
                 models=batch,
-                shard=f"checkpoints/group-{number:05d}.parquet",
+                shard=shard_name(number),
                 rows=len(batch) * rows_per_model,
                 raw_bytes=len(batch) * model_bytes,
             )
             for number, batch in enumerate(batches)
         ),
     )
+
+
+def shard_name(group: int) -> str:
+    """Where a group's shard lies in the run directory."""
+    return f"checkpoints/group-{group:05d}.parquet"
 
 
 def scientific_spec(config: ZooConfig, facts: DatasetFacts) -> dict[str, Any]:

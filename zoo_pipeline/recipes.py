@@ -30,7 +30,11 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> ZooConfig:
     Raises:
         ConfigError: no such recipe, not YAML, or not a valid configuration; one line for every mistake.
     """
-    tree = _parse(_find(source).read_bytes(), where=source)
+    try:
+        text = _find(source).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{source}: cannot be read: {error.strerror}") from None
+    tree = _parse(text, where=source)
     if not isinstance(tree, dict):
         raise ConfigError(f"{source}: expected a mapping with the keys name and zoo, got {type(tree).__name__}")
     for override in overrides:
@@ -81,7 +85,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
         tree = tree.setdefault(key, {})
         if not isinstance(tree, dict):
             raise ConfigError(f"--set {override}: {key} is a value, not a mapping; check the dotted path")
-    tree[keys[-1]] = _parse(text.encode(), where=f"--set {override}")
+    tree[keys[-1]] = _parse(text.encode(errors="surrogateescape"), where=f"--set {path}=…")
 
 
 class _Loader(yaml.SafeLoader):

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ANALYSIS = "default"
 _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entry point of a submitted job
-_URI = re.compile(r"^[a-z][a-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,12 @@ def train(options: Options) -> "TrainingReport":
         return train_zoo(zoo_plan, dataset, run, executor)
 
 
-def run(options: Options) -> RunReport:
+def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _: None) -> RunReport:
     """Train what is missing, analyse, and write the report.
+
+    Args:
+        options: what to do.
+        trained: told what training did before the analysis starts.
 
     Raises:
         ZooError: a user's mistake, or a place that cannot be written.
@@ -86,11 +89,18 @@ def run(options: Options) -> RunReport:
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.runtime.reporting import write_report
     from zoo_pipeline.runtime.training import train_zoo
+    from zoo_pipeline.trajectories import MOST_CHECKPOINTS
 
     zoo_plan, dataset, run_directory = _prepare(options)
+    if zoo_plan.checkpoints > MOST_CHECKPOINTS:
+        raise ConfigError(
+            f"zoo.population: {zoo_plan.checkpoints:,} checkpoints, more than the {MOST_CHECKPOINTS:,} whose distances "
+            f"the analysis holds in memory; use zoo train alone, or fewer models or epochs"
+        )
     with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
         run_directory.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
         training = train_zoo(zoo_plan, dataset, run_directory, executor)
+        trained(training)
         if training.failures:
             return RunReport(training)
         summary = executor.call(analyze_run, run_directory.root, DEFAULT_ANALYSIS)
@@ -137,16 +147,19 @@ def absolute(root: str) -> str:
     """The run's place, the same for this process and for workers elsewhere.
 
     Raises:
-        ConfigError: a relative path under a submitted job, where it would lie in a copy that Ray throws away.
+        ConfigError: an empty path, or a relative one under a submitted job: it would lie in a copy that Ray removes.
     """
-    if _URI.match(root) or Path(root).is_absolute():
-        return root
+    place = root.removeprefix("file://").removeprefix("local://")
+    if not place.strip():
+        raise ConfigError("no place is named for the run: expected a path or a URI, got an empty text")
+    if "://" in place or Path(place).is_absolute():
+        return place
     if _JOB_VARIABLE in os.environ:
         raise ConfigError(
             f"{root}: a relative path, but a submitted job works in a copy of the code that Ray removes; "
             f"name an absolute path on a disk that all nodes share, or a URI such as s3://bucket/run"
         )
-    return str(Path(root).absolute())
+    return str(Path(place).absolute())
 
 
 def status(root: str) -> dict[str, Any]:

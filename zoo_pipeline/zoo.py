@@ -15,7 +15,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
 from zoo_pipeline.store.schema import SCALAR_NAMES, SCALARS
-from zoo_pipeline.store.shards import open_shard, read_footer, read_layout
+from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, weight_rows
 
 Ids = Sequence[int] | None
 
@@ -49,7 +49,7 @@ class Zoo:
         if not self._shards:
             raise StoreError(f"{root}: has no checkpoints yet; run zoo train")
         with open_shard(self.files, self._shards[0]) as shard:
-            self.layout: Layout = read_layout(shard)
+            self.layout: Layout = self._layout_of(shard, self._shards[0])
 
     @property
     def key(self) -> str:
@@ -59,7 +59,7 @@ class Zoo:
     @property
     def diverged(self) -> set[int]:
         """Ids of the models flagged in the shards as diverged."""
-        return {model_id for name in self._shards for model_id in read_footer(self.files, name).get("diverged", [])}
+        return {model_id for name in self._shards for model_id in read_footer(self.files, name)["diverged"]}
 
     @property
     def models(self) -> pa.Table:
@@ -85,9 +85,7 @@ class Zoo:
         start = 0
         for batch, keep in self._batches(["model_id", "epoch", "weights"], model_ids, epochs, filtered=False):
             end = start + int(keep.sum())
-            chunks = batch["weights"].chunks
-            values = [chunk.flatten().to_numpy(zero_copy_only=True).reshape(len(chunk), -1) for chunk in chunks]
-            np.compress(keep, values[0] if len(values) == 1 else np.concatenate(values), axis=0, out=weights[start:end])
+            np.compress(keep, weight_rows(batch["weights"]), axis=0, out=weights[start:end])
             start = end
         return weights
 
@@ -121,12 +119,20 @@ class Zoo:
             bias=spec["model"]["bias"],
         )
 
+    def _layout_of(self, shard: pq.ParquetFile, name: str) -> Layout:
+        try:
+            return read_layout(shard)
+        except StoreError as error:
+            raise StoreError(f"{self.files.at(name)}: {error}") from None
+
     def _batches(
         self, columns: list[str], model_ids: Ids, epochs: Ids, filtered: bool = True
     ) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
         """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
         for name in self._shards:
             with open_shard(self.files, name) as shard:
+                if self._layout_of(shard, name) != self.layout:
+                    raise StoreError(f"{self.files.at(name)}: has another layout than {self._shards[0]}")
                 for index in range(shard.num_row_groups):
                     if not _may_hold(shard, index, model_ids):
                         continue

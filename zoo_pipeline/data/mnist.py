@@ -60,6 +60,9 @@ def _find(data_dir: Path | None, name: str) -> Path:
         )
     folder = data_dir / "mnist"
     for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.is_file():
-            return candidate
+        try:
+            if candidate.is_file():
+                return candidate
+        except OSError as error:
+            raise DataError(f"{candidate}: cannot be looked up: {error.strerror}; check --data-dir") from None
     raise DataError(f"{name}[.gz]: not found in {folder}; put the file there (from {ORIGIN})")

@@ -7,6 +7,7 @@ import ray
 from ray.exceptions import RayError
 
 from zoo_pipeline.config import Resources
+from zoo_pipeline.errors import ZooError
 from zoo_pipeline.runtime.executor import Outcome
 
 WINDOW_PER_SLOT = 2  # tasks submitted per task that can run, so that no worker waits for the driver
@@ -62,6 +63,10 @@ class RayExecutor:
         cpus = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
         task = ray.remote(num_cpus=max(1, cpus), max_retries=MAX_RETRIES)(_with_threads)
         outcome = _outcome(None, task.remote(function, arguments, max(1, cpus)))
+        if isinstance(outcome.error, RayError):  # not what the function raised: its worker or node is gone
+            raise ZooError(
+                f"{function.__name__}: Ray could not finish it: {' '.join(str(outcome.error).split())[:500]}"
+            )
         if outcome.error:
             raise outcome.error
         return outcome.value

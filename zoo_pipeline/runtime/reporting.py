@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from zoo_pipeline.errors import StoreError
 from zoo_pipeline.report import ReportData, principal_components, render
 from zoo_pipeline.store.analyses import read_analysis
 from zoo_pipeline.store.filesystem import Files
@@ -24,6 +25,11 @@ def report_data(zoo: Zoo, name: str) -> ReportData:
     """Everything the page shows of one analysis."""
     analysis = read_analysis(zoo.files, name)
     weights = zoo.weights()
+    if len(analysis.assignments) != len(weights):
+        raise StoreError(
+            f"{zoo.root}: the analysis {name} is of {len(analysis.assignments):,} checkpoints, the run has "
+            f"{len(weights):,} by now; run zoo analyze again with --overwrite"
+        )
     weights[analysis.assignments["trajectory"].to_numpy() < 0] = np.nan
     embedding, explained = principal_components(weights, 3)
     columns = [analysis.linkage[column].to_numpy() for column in ("left", "right", "height", "size")]
@@ -43,7 +49,7 @@ def report_data(zoo: Zoo, name: str) -> ReportData:
 
 def _facts(zoo: Zoo) -> dict[str, str]:
     """What the zoo is, in a few words each; little where somebody else wrote the run and did not say."""
-    if "spec" not in zoo.spec:
+    if not {"spec", "models", "versions"} <= zoo.spec.keys():
         return {"Parameters": f"{zoo.layout.dimension:,}", "Specification": zoo.key}
     spec, versions = zoo.spec["spec"], zoo.spec["versions"]
     model, training = spec["model"], spec["training"]

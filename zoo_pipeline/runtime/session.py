@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray.exceptions import RayError
 
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ConfigError
@@ -23,8 +24,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     Raises:
         ConfigError: no cluster at the address, or no machine of our own Ray can ever run a task.
     """
-    if address is None:
-        address = "local" if not os.environ.get("RAY_ADDRESS") else None
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
     local = address == "local"
     # Ray's one warning that it uses a token, which it makes and finds by itself.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
@@ -33,11 +33,10 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
             ray.init(address="local", include_dashboard=False, logging_level="warning", log_to_driver=True)
         else:
             ray.init(address=address, logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
-            f"--ray-address {address or os.environ.get('RAY_ADDRESS')}: no Ray there ({reason}); "
-            f"start one, or use --ray-address local"
+            f"--ray-address {address}: no Ray there ({reason}); start one, or use --ray-address local"
         ) from None
     try:
         if local:

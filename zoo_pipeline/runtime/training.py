@@ -106,8 +106,10 @@ def train_and_publish(task: GroupTask, dataset: Dataset, *, device: str) -> dict
 
     Raises:
         DataError: the dataset that reached the worker is not the one that was planned.
-        StoreError: the shard cannot be written.
+        StoreError: the worker does not see the run, or the shard cannot be written.
     """
+    run = RunDirectory(task.root)
+    run.check_seen(task.spec_hash)
     if dataset.content_sha256 != task.dataset_sha256:
         raise DataError(
             f"{dataset.name}: content hash {dataset.content_sha256} on this worker, planned {task.dataset_sha256}; "
@@ -133,7 +135,7 @@ def train_and_publish(task: GroupTask, dataset: Dataset, *, device: str) -> dict
     }
     layout = Layout.of(task.architecture.tensors)
     table = shard_table(model_ids, history.steps, history.metrics, history.weights, layout, footer)
-    record = publish_group(RunDirectory(task.root), task.group, table)
+    record = publish_group(run, task.group, task.spec_hash, table)
     return {"record": record.__dict__, "diverged": len(diverged)}
 
 

@@ -4,29 +4,30 @@ A file is built in memory and published under its final name in one step that fa
 (create-exclusive), so that of two attempts at the same group one wins and nothing is ever overwritten.
 """
 
+import errno
+import hashlib
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from zoo_pipeline.errors import StoreError
+
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_HASHED_AT_ONCE = 1 << 20
 
 
 class Files:
     """The files below one root: a local path or an fsspec URI such as s3://bucket/run."""
 
     def __init__(self, root: str) -> None:
-        try:
-            self.filesystem, path = fsspec.core.url_to_fs(root)
-        except (ValueError, ImportError) as error:
-            raise StoreError(
-                f"{root}: cannot be opened: {error}; use a local path or install its fsspec driver"
-            ) from None
         self.root = root
-        self.path = str(path).rstrip("/")
-        self.local = "file" in _protocols(self.filesystem)
+        self.filesystem, self.path, self.local = _open(root)
 
     def at(self, name: str) -> str:
         """The full path of a file below the root."""
@@ -34,18 +35,23 @@ class Files:
 
     def exists(self, name: str) -> bool:
         """Whether a file has been published."""
-        return bool(self.filesystem.exists(self.at(name)))
+        with self._told(name, "looked up"):
+            return bool(self.filesystem.exists(self.at(name)))
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        with self._told(name, "looked up"):
+            return int(self.filesystem.size(self.at(name)))
 
     def names(self, folder: str = "") -> list[str]:
-        """Names of the files and folders in a folder, without those that start with a dot; empty if it is absent."""
-        try:
-            paths = self.filesystem.ls(self.at(folder) if folder else self.path, detail=False)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreError(f"{self.root}: cannot be listed: {reason(error)}; check the path") from None
+        """Names of the files and folders in a folder, without our temporary files; empty if it is absent."""
+        with self._told(folder, "listed"):
+            try:
+                paths = self.filesystem.ls(self.at(folder) if folder else self.path or "/", detail=False)
+            except FileNotFoundError:
+                return []
         names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in paths)
-        return sorted(name for name in names if not name.startswith("."))
+        return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
 
     def read(self, name: str) -> bytes:
         """The bytes of a file.
@@ -53,23 +59,25 @@ class Files:
         Raises:
             StoreError: it is absent or cannot be read.
         """
-        try:
+        with self._told(name, "read"):
             return bytes(self.filesystem.cat_file(self.at(name)))
-        except FileNotFoundError:
-            raise StoreError(f"{self.root}: has no {name}; is this a run directory?") from None
-        except OSError as error:
-            raise StoreError(f"{self.at(name)}: cannot be read: {reason(error)}") from None
+
+    def sha256(self, name: str) -> str:
+        """Hash (hex) of a file's bytes, never all of them in memory."""
+        sha = hashlib.sha256()
+        with self._told(name, "read"), self.filesystem.open(self.at(name), "rb") as file:
+            while part := file.read(_HASHED_AT_ONCE):
+                sha.update(part)
+        return sha.hexdigest()
 
     def publish(self, name: str, data: bytes) -> bool:
         """Create a file whole. True: this call made it; False: the name was taken, and its content stays.
 
         Raises:
-            StoreError: the disk is full, the place not writable, …; nothing is left under the final name.
+            StoreError: the disk is full, the place not writable, …; nothing half-written is left under the name.
         """
-        try:
+        with self._told(name, "written"):
             return self._link(name, data) if self.local else self._create(name, data)
-        except OSError as error:
-            raise StoreError(f"{self.at(name)}: cannot be written: {reason(error)}; nothing was left there") from None
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a file whole, in place of an older one: for what can be made again at any time.
@@ -77,24 +85,34 @@ class Files:
         Raises:
             StoreError: as `publish`; the older file stays.
         """
-        try:
-            if self.local:
-                temporary = self._temporary(name, data)
-                try:
-                    temporary.replace(self.at(name))
-                finally:
-                    temporary.unlink(missing_ok=True)
-            else:
+        with self._told(name, "written"):
+            if not self.local:
                 self.filesystem.pipe_file(self.at(name), data)
-        except OSError as error:
-            raise StoreError(f"{self.at(name)}: cannot be written: {reason(error)}; the older file stays") from None
+                return
+            temporary = self._temporary(name, data)
+            try:
+                temporary.replace(self.at(name))
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
-        """Remove a file or folder."""
-        try:
+        """Remove a file or folder.
+
+        Raises:
+            StoreError: it cannot be removed.
+        """
+        with self._told(name, "removed"):
             self.filesystem.rm(self.at(name), recursive=True)
-        except OSError as error:
-            raise StoreError(f"{self.at(name)}: cannot be removed: {reason(error)}") from None
+
+    @contextmanager
+    def _told(self, name: str, done: str) -> Iterator[None]:
+        """Turn whatever goes wrong with a file into one line that names it."""
+        try:
+            yield
+        except Exception as error:  # drivers of remote stores pass on whatever their libraries raise
+            if isinstance(error, FileNotFoundError) and done in ("read", "looked up"):
+                raise StoreError(f"{self.root}: has no {name}; is this a run directory?") from None
+            raise StoreError(f"{self.at(name)}: cannot be {done}: {reason(error)}") from error
 
     def _link(self, name: str, data: bytes) -> bool:
         temporary = self._temporary(name, data)
@@ -103,13 +121,15 @@ class Files:
             os.link(temporary, target)
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            if target.exists():
+                return False
+            temporary.replace(target)  # whole, but of two attempts at the same moment the later stays
         finally:
             temporary.unlink(missing_ok=True)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the name itself must survive a power cut, too
-        finally:
-            os.close(folder)
+        _sync_folder(target.parent)
         return True
 
     def _temporary(self, name: str, data: bytes) -> Path:
@@ -132,14 +152,43 @@ class Files:
             self.filesystem.pipe_file(self.at(name), data, mode="create")
         except FileExistsError:
             return False
+        except OSError as error:
+            # Some S3 servers answer a lost race without the detail by which s3fs tells FileExistsError.
+            response = getattr(error.__cause__, "response", None) or {}
+            if response.get("Error", {}).get("Code") in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
+                return False
+            raise
         return True
 
 
-def reason(error: OSError) -> str:
-    """What went wrong, in the system's words."""
-    return error.strerror or str(error)
+def reason(error: Exception) -> str:
+    """What went wrong, in the system's words, on one line."""
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(words).split())
 
 
-def _protocols(filesystem: Any) -> tuple[str, ...]:
-    protocol = filesystem.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+def _open(root: str) -> tuple[Any, str, bool]:
+    """The filesystem of a root, the path in it, and whether it is this machine's."""
+    if "://" not in root:
+        return LocalFileSystem(), root.rstrip("/"), True
+    if "::" in root or any(sign in root for sign in "*?["):
+        raise StoreError(f"{root}: chained addresses (::) and patterns (*, ?, [) are not places to write to")
+    try:
+        filesystem, path = fsspec.core.url_to_fs(root)
+    except Exception as error:  # whatever a driver's constructor raises
+        raise StoreError(
+            f"{root}: cannot be opened: {reason(error)}; check it, or install its fsspec driver"
+        ) from error
+    return filesystem, str(path).rstrip("/"), isinstance(filesystem, LocalFileSystem)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut, too, where the filesystem can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)

@@ -28,16 +28,17 @@ class ShardRecord:
     sha256: str
 
 
-def publish_group(run: RunDirectory, group: Group, table: pa.Table) -> ShardRecord:
+def publish_group(run: RunDirectory, group: Group, spec_hash: str, table: pa.Table) -> ShardRecord:
     """Publish a group's shard and describe the one that is there now: ours, or an earlier attempt's.
 
     Raises:
         StoreError: it cannot be written, or a file of that name is there that is not this group's shard.
     """
     data = encode_checkpoints(table)
-    if run.files.publish(group.shard, data):
-        return _record(group, data)
-    return _record(group, run.files.read(group.shard))
+    if not run.files.publish(group.shard, data):
+        done(run, group, spec_hash)
+        return describe_group(run, group)
+    return ShardRecord(group.shard, group.number, group.rows, len(data), hashlib.sha256(data).hexdigest())
 
 
 def done(run: RunDirectory, group: Group, spec_hash: str) -> bool:
@@ -60,22 +61,32 @@ def done(run: RunDirectory, group: Group, spec_hash: str) -> bool:
 
 
 def describe_group(run: RunDirectory, group: Group) -> ShardRecord:
-    """The manifest line of a shard that is there."""
-    return _record(group, run.files.read(group.shard))
+    """The manifest line of a shard that is there; reads all of it."""
+    size, sha256 = run.files.size(group.shard), run.files.sha256(group.shard)
+    return ShardRecord(group.shard, group.number, group.rows, size, sha256)
 
 
 def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
-    """Write models.parquet and then the manifest, which declares the run complete."""
+    """Write models.parquet and then the manifest, which declares the run complete.
+
+    Raises:
+        StoreError: a manifest is there that describes other files.
+    """
     table = models_table(run, plan)
     data = encode_table(table)
-    if not run.files.publish(MODELS, data):
-        data = run.files.read(MODELS)
+    if run.manifest is None:
+        run.files.replace(MODELS, data)  # of an attempt that was interrupted before the manifest
     run.publish_manifest(
         {
             "format_version": FORMAT_VERSION,
             "spec_hash": plan.spec_hash,
             "checkpoints": plan.checkpoints,
-            "models": {"file": MODELS, "rows": len(table), **_facts(data)},
+            "models": {
+                "file": MODELS,
+                "rows": len(table),
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+            },
             "shards": [asdict(record) for record in sorted(records, key=lambda record: record.group)],
         }
     )
@@ -85,6 +96,7 @@ def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
     """One row per model: what it is, and how it ended."""
     finals, diverged = [], set[int]()
     for group in plan.groups:
+        done(run, group, plan.spec_hash)
         diverged |= set(read_footer(run.files, group.shard)["diverged"])
         with open_shard(run.files, group.shard) as shard:
             rows = shard.read(columns=["model_id", "epoch", *METRICS])
@@ -115,11 +127,3 @@ def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
     columns = {name: [row[name] for row in rows] for name in MODELS_SCHEMA.names if name not in METRICS}
     columns.update({name: final[name] for name in METRICS})
     return pa.table([columns[name] for name in MODELS_SCHEMA.names], schema=MODELS_SCHEMA)
-
-
-def _record(group: Group, data: bytes) -> ShardRecord:
-    return ShardRecord(shard=group.shard, group=group.number, rows=group.rows, **_facts(data))
-
-
-def _facts(data: bytes) -> dict[str, Any]:
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

@@ -8,12 +8,14 @@ from typing import Any
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import FORMAT_VERSION, Plan
 from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
 CHECKPOINTS, ANALYSIS = "checkpoints", "analysis"
 # In the order in which they are removed: what claims completeness goes first.
+_SHARD = {"shard", "rows", "bytes", "sha256"}
 PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, ENGINE, SPEC)
-LIBRARIES = ("zoo_pipeline", "torch", "numpy", "pyarrow", "ray", "scikit-learn")
+LIBRARIES = ("torch", "numpy", "pyarrow", "ray", "scikit-learn")
 
 
 class RunDirectory:
@@ -88,8 +90,18 @@ class RunDirectory:
 
     @property
     def manifest(self) -> dict[str, Any] | None:
-        """The content of manifest.json; None as long as the run is incomplete."""
-        return self._read_json(MANIFEST) if self.files.exists(MANIFEST) else None
+        """The content of manifest.json; None as long as the run is incomplete.
+
+        Raises:
+            StoreError: it is there, but is no manifest.
+        """
+        if not self.files.exists(MANIFEST):
+            return None
+        manifest = self._read_json(MANIFEST)
+        shards = manifest.get("shards")
+        if not isinstance(shards, list) or not all(isinstance(line, dict) and line.keys() >= _SHARD for line in shards):
+            raise StoreError(f"{self.files.at(MANIFEST)}: lists no shards as docs/format.md says; the run is damaged")
+        return manifest
 
     def publish_manifest(self, manifest: dict[str, Any]) -> None:
         """Declare the run complete. Whoever comes second must have found the same."""
@@ -99,10 +111,23 @@ class RunDirectory:
                 f"where they are the right ones, remove it and run zoo train again with --resume"
             )
 
+    def check_seen(self, spec_hash: str) -> None:
+        """Make sure that this process sees the run that the driver claimed.
+
+        Raises:
+            StoreError: there is nothing at this place, or another run.
+        """
+        if not self.files.exists(SPEC) or self.spec["spec_hash"] != spec_hash:
+            raise StoreError(
+                f"{self.root}: this worker does not find the run there that it is to train; "
+                f"name a place that all nodes share, and let no other run take it"
+            )
+
     def _check_same(self, plan: Plan) -> None:
         there = self.spec
         if there.get("spec_hash") != plan.spec_hash:
-            differences = differing(there.get("spec", {}), plan.spec())
+            known = there.get("spec")
+            differences = differing(known if isinstance(known, dict) else {}, plan.spec())
             raise StoreError(
                 f"{self.root}: holds a run of another configuration ({'; '.join(differences)}); "
                 f"use another directory, or --overwrite to replace it"
@@ -111,7 +136,7 @@ class RunDirectory:
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
             content = json.loads(self.files.read(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{self.files.at(name)}: not readable as JSON ({error}); the run is damaged") from None
         if not isinstance(content, dict):
             raise StoreError(f"{self.files.at(name)}: expected a JSON object; the run is damaged")
@@ -133,7 +158,7 @@ def spec_document(plan: Plan) -> dict[str, Any]:
         "image_shape": list(plan.facts.image_shape),
         "classes": plan.facts.classes,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {library: version(library) for library in LIBRARIES},
+        "versions": {"zoo_pipeline": __version__, **{library: version(library) for library in LIBRARIES}},
     }
 
 

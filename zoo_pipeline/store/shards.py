@@ -69,23 +69,54 @@ def open_shard(files: Files, name: str) -> Iterator[pq.ParquetFile]:
 
 
 def read_footer(files: Files, name: str) -> dict[str, Any]:
-    """What a shard says of itself: group, spec_hash, rows, diverged; and `file_rows`, what it really holds."""
+    """What a shard says of itself: group, spec_hash, rows, diverged; and `file_rows`, what it really holds.
+
+    Raises:
+        StoreError: as `open_shard`, or the footer is not one.
+    """
     with open_shard(files, name) as shard:
-        metadata = shard.schema_arrow.metadata or {}
-        return {**json.loads(metadata.get(SHARD_KEY, b"{}")), "file_rows": shard.metadata.num_rows}
+        text = (shard.schema_arrow.metadata or {}).get(SHARD_KEY, b"{}")
+        rows = shard.metadata.num_rows
+    try:
+        footer = json.loads(text)
+        diverged = [int(model_id) for model_id in footer.get("diverged", [])]
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"{files.at(name)}: its footer is not as docs/format.md says ({error})") from None
+    return {**footer, "diverged": diverged, "file_rows": rows}
 
 
 def read_layout(shard: pq.ParquetFile) -> Layout:
-    """The layout in a shard's footer.
+    """The layout in a shard's footer, held against the columns.
 
     Raises:
-        StoreError: there is none, or it does not fit the weights column.
+        StoreError: there is none, it does not fit the weights column, or a column is missing.
     """
     schema = shard.schema_arrow
     layout = Layout.from_json((schema.metadata or {}).get(LAYOUT_KEY, b"null"))
-    if schema.field("weights").type != pa.list_(schema.field("weights").type.value_field, layout.dimension):
-        raise StoreError(f"weights: {schema.field('weights').type}, but the layout describes {layout.dimension} values")
+    for field in checkpoint_schema(layout):
+        found = schema.field(field.name).type if field.name in schema.names else None
+        fits = _is_weights(found, layout.dimension) if field.name == "weights" else found == field.type
+        if not fits:
+            raise StoreError(
+                f"column {field.name}: is {found or 'missing'}, the format and the layout say {field.type}"
+            )
     return layout
+
+
+def weight_rows(weights: pa.ChunkedArray) -> NDArray[np.float32]:
+    """The values of a weights column, float32[n, d], without a copy where it is one chunk.
+
+    Raises:
+        StoreError: it holds nulls.
+    """
+    dimension = weights.type.list_size
+    chunks = [chunk.flatten() for chunk in weights.chunks if len(chunk)]
+    if weights.null_count or any(chunk.null_count for chunk in chunks):
+        raise StoreError("column weights: holds nulls, which no network has; write NaN for what is not a number")
+    values = [chunk.to_numpy(zero_copy_only=True).reshape(-1, dimension) for chunk in chunks]
+    if len(values) == 1:
+        return np.asarray(values[0])
+    return np.concatenate([np.empty((0, dimension), dtype=np.float32), *values])
 
 
 def contents_sha256(table: pa.Table) -> str:
@@ -99,3 +130,13 @@ def contents_sha256(table: pa.Table) -> str:
         else:
             sha.update(json.dumps(column.to_pylist()).encode())
     return sha.hexdigest()
+
+
+def _is_weights(found: pa.DataType | None, dimension: int) -> bool:
+    """Whether a type is a fixed-size list of float32, whatever it says about nulls."""
+    return (
+        found is not None
+        and pa.types.is_fixed_size_list(found)
+        and found.value_type == pa.float32()
+        and found.list_size == dimension
+    )

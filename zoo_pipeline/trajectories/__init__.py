@@ -9,7 +9,7 @@ Arrays in, arrays out; numpy, scipy, scikit-learn and torch only.
 """
 
 from zoo_pipeline.trajectories.direction import Direction, decide_direction
-from zoo_pipeline.trajectories.distances import cosine_distances
+from zoo_pipeline.trajectories.distances import MOST_CHECKPOINTS, cosine_distances
 from zoo_pipeline.trajectories.geometry import Geometry, bag_geometry, path_geometry
 from zoo_pipeline.trajectories.linkage import SpanningTree, linkage_table, spanning_tree
 from zoo_pipeline.trajectories.ordering import order_along_path
@@ -18,6 +18,7 @@ from zoo_pipeline.trajectories.scoring import Scores, TrajectoryScores, score, s
 from zoo_pipeline.trajectories.separation import Separation, separate
 
 __all__ = [
+    "MOST_CHECKPOINTS",
     "Direction",
     "Geometry",
     "Recovery",

@@ -1,5 +1,7 @@
 """Cosine distances: all pairs as one matrix, and chosen pairs to full float64 accuracy."""
 
+from math import isqrt
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from zoo_pipeline.errors import ZooError
 
 DEFAULT_MEMORY_LIMIT_BYTES = 4 * 2**30
+MOST_CHECKPOINTS = isqrt(DEFAULT_MEMORY_LIMIT_BYTES // 4)  # whose distances, float32, fit into it
 _BLOCK_ROWS = 1024
 
 
