@@ -82,6 +82,11 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
             ["train", "digits-demo", "--out", "OUT", "--set", "zoo.training.epochs=1", "--data-dir"],
             "requires an argument",
         ),
+        (["run", "digits-demo", "--out", ""], "expected a path or a URI, got an empty text"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.models=5000"], "use zoo train alone"),
+        (["train"], "Missing argument 'CONFIG'"),
+        (["train", "x" * 300 + ".yaml", "--out", "OUT"], "File name too long"),
+        (["train", "digits-demo", "--out", "simplecache::memory://x"], "chained addresses"),
         (["analyze", "OUT"], "has no spec.json; is this a run directory?"),
         (["report", "OUT"], "has no spec.json; is this a run directory?"),
         (["status", "OUT"], "has no spec.json; is this a run directory?"),
@@ -94,7 +99,9 @@ def test_a_mistake_gets_one_line_exit_code_2_and_nothing_written(arguments, mess
     monkeypatch.delenv("ZOO_DATA_DIR", raising=False)
     out = tmp_path / "run"
     arguments = [str(out) if argument == "OUT" else argument for argument in arguments]
-    inline = INLINE if arguments[0] in ("run", "train", "analyze") and arguments[-1] != "--data-dir" else []
+    inline = (
+        INLINE if arguments[0] in ("run", "train", "analyze") and arguments[-1] not in ("--data-dir", "train") else []
+    )
     assert main([*arguments, *inline]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -112,8 +119,9 @@ def test_all_mistakes_of_a_configuration_are_told_at_once(capsys, tmp_path):
 def test_a_relative_place_is_refused_under_a_submitted_job(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
-    assert main(["run", "digits-demo", "--out", "run", *SMALL, *INLINE]) == 2
-    assert "a relative path, but a submitted job works in a copy" in capsys.readouterr().err
+    for place in ("run", "file://run", "local://run"):
+        assert main(["run", "digits-demo", "--out", place, *SMALL, *INLINE]) == 2
+        assert "a relative path, but a submitted job works in a copy" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR")
     assert main(["train", "digits-demo", "--out", "run", *SMALL, *INLINE]) == 0

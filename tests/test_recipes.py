@@ -1,8 +1,14 @@
+from typing import get_args
+
 import pytest
 import yaml
 from pydantic import ValidationError
 
+from zoo_pipeline.architecture import ACTIVATIONS, ARCHITECTURES, INITIALISATIONS
+from zoo_pipeline.config import ModelConfig, TrainingConfig, ZooSpec
+from zoo_pipeline.data import BUILT_IN
 from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.hyperparameters import OPTIMIZERS
 from zoo_pipeline.recipes import load_config, recipe_names
 
 
@@ -85,6 +91,17 @@ def test_a_bad_file_gets_one_line(tmp_path, text, message):
         load_config(str(path))
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_allowed_words_of_the_configuration_are_those_of_the_code():
+    def allowed(part, field):
+        return get_args(part.model_fields[field].annotation)
+
+    assert allowed(ModelConfig, "architecture") == ARCHITECTURES
+    assert set(allowed(ModelConfig, "activation")) == set(ACTIVATIONS)
+    assert set(allowed(ModelConfig, "initialisation")) == set(INITIALISATIONS)
+    assert allowed(TrainingConfig, "optimizer") == OPTIMIZERS
+    assert set(allowed(ZooSpec, "dataset")) == set(BUILT_IN)
 
 
 def test_missing_keys_and_unknown_recipes_are_named():

@@ -10,7 +10,7 @@ from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.runtime.analysis import analyze_zoo
 from zoo_pipeline.store.analyses import read_analysis
 from zoo_pipeline.store.schema import encode_checkpoints
-from zoo_pipeline.workflow import analyze
+from zoo_pipeline.workflow import analyze, report
 from zoo_pipeline.zoo import Zoo
 
 SCORES = (
@@ -128,3 +128,16 @@ def test_an_analysis_is_replaced_only_on_request(small_run, tmp_path):
     assert json.loads((copy / "analysis/second/summary.json").read_text())["ari"] == 1.0
     with pytest.raises(ConfigError, match=r"--name \.\./x: expected letters"):
         analyze(str(copy), "../x", executor="inline")
+
+
+def test_a_report_of_an_analysis_from_before_the_end_is_refused(small_run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    shutil.rmtree(copy / "analysis")
+    (copy / "manifest.json").unlink()
+    (copy / "checkpoints/group-00001.parquet").unlink()
+    summary = analyze(str(copy), executor="inline")
+    assert (summary["complete"], summary["checkpoints"]) == (False, 16)
+    shutil.copy(small_run / "checkpoints/group-00001.parquet", copy / "checkpoints")
+    with pytest.raises(StoreError, match="is of 16 checkpoints, the run has 24 by now; run zoo analyze again"):
+        report(str(copy))

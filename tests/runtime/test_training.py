@@ -12,6 +12,7 @@ from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import training
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.training import train_zoo
+from zoo_pipeline.store.groups import publish_group
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
 from zoo_pipeline.zoo import Zoo
@@ -136,3 +137,35 @@ def test_a_manifest_that_describes_other_files_is_not_believed(train_small):
     (root / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match=r"manifest\.json is there and describes other files"):
         train_small(resume=True)
+
+
+def test_a_late_shard_of_another_configuration_is_never_taken_for_ours(train_small, prepared):
+    """An old attempt may publish after --overwrite: the loser of the race looks whose shard it lost to."""
+    other = train_small("other", "zoo.training.learning_rate=0.5")
+    made, dataset, run, executor = prepared
+    groups = [group.shard for group in made.groups]
+    run.files.publish(groups[1], (other / groups[1]).read_bytes())
+    with pytest.raises(StoreError, match=r"group-00001\.parquet: is not this run's shard"):
+        publish_group(run, made.groups[1], made.spec_hash, pq.read_table(other / groups[1]))
+    with pytest.raises(StoreError, match="is not this run's shard"):
+        train_zoo(made, dataset, run, executor)
+    assert run.manifest is None
+
+
+def test_a_worker_that_does_not_see_the_run_says_so_at_once(prepared, tmp_path):
+    made, dataset, run, _ = prepared
+    task = training._task(
+        made, RunDirectory(str(tmp_path / "elsewhere")), made.groups[0], {"threads": 1, "stack": None}
+    )
+    with pytest.raises(StoreError, match="this worker does not find the run there that it is to train"):
+        training.train_and_publish(task, dataset, device="cpu")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_models_left_by_an_interrupted_end_are_written_anew(train_small):
+    root = train_small()
+    models = (root / "models.parquet").read_bytes()
+    (root / "manifest.json").unlink()
+    (root / "models.parquet").write_bytes(b"of another attempt")
+    train_small(resume=True)
+    assert (root / "models.parquet").read_bytes() == models

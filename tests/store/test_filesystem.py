@@ -115,3 +115,63 @@ def test_places_that_cannot_be_written_get_one_line(root):
     with pytest.raises(StoreError) as caught:
         Files(root).publish("a", b"x")
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_disk_without_hard_links_is_written_too(tmp_path, monkeypatch, taken):
+    def refused(*args):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    files = Files(str(tmp_path))
+    if taken:
+        files.publish("a", b"first")
+    monkeypatch.setattr(os, "link", refused)
+    assert files.publish("a", b"second") is not taken
+    assert files.read("a") == (b"first" if taken else b"second")
+    assert listed(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["a::b", "a [b]*?", "ä ö", "x#y", "a%20b"])
+def test_a_local_path_is_taken_as_it_is(tmp_path, name):
+    Files(str(tmp_path / name)).publish("file", b"x")
+    assert listed(tmp_path) == [name]
+    Files(str(tmp_path / name)).remove("file")
+    assert listed(tmp_path / name) == []
+
+
+@pytest.mark.parametrize("root", ["memory://exp*/run", "simplecache::memory://x", "memory://[ab]/x", "nosuch://x/y"])
+def test_addresses_that_are_not_one_place_are_refused(root):
+    with pytest.raises(StoreError) as caught:
+        Files(root)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_errors_of_a_remote_driver_become_one_line(monkeypatch):
+    class Lost(Exception):
+        """What a driver's library raises: no OSError."""
+
+    def lost(*args, **options):
+        raise Lost("no credentials\nfound")
+
+    files = Files("memory://bucket/run")
+    for name in ("exists", "ls", "cat_file", "pipe_file", "rm", "size", "open"):
+        monkeypatch.setattr(files.filesystem, name, lost)
+    calls = [files.names, *(lambda m=m: getattr(files, m)("a") for m in ("exists", "read", "remove", "size", "sha256"))]
+    for call in [*calls, lambda: files.publish("a", b""), lambda: files.replace("a", b"")]:
+        with pytest.raises(StoreError, match="no credentials found"):
+            call()
+
+
+def test_a_race_that_a_server_tells_without_detail_is_a_lost_race(monkeypatch):
+    answer = OSError(errno.EINVAL, "At least one of the pre-conditions you specified did not hold")
+    answer.__cause__ = type("ClientError", (Exception,), {"response": {"Error": {"Code": "PreconditionFailed"}}})()
+
+    def refused(*args, **options):
+        raise answer
+
+    files = Files("memory://bucket/race")
+    monkeypatch.setattr(files.filesystem, "pipe_file", refused)
+    assert files.publish("a", b"") is False
+    answer.__cause__ = None
+    with pytest.raises(StoreError, match="pre-conditions"):
+        files.publish("a", b"")

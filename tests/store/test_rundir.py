@@ -1,5 +1,6 @@
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from zoo_pipeline.plan import plan
 from zoo_pipeline.recipes import load_config
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.survey import survey
+from zoo_pipeline.zoo import Zoo
 
 
 def planned(*overrides):
@@ -99,3 +101,46 @@ def test_the_survey_tells_done_missing_damaged_and_foreign(small_run, tmp_path):
     assert found["missing"] == ["checkpoints/group-00000.parquet"]
     assert list(found["damaged"]) == ["checkpoints/group-00001.parquet"]
     assert found["foreign"] == ["checkpoints/mine.parquet"]
+
+
+def test_a_run_is_claimed_also_where_the_package_is_not_installed(tmp_path, monkeypatch):
+    """On a cluster the package travels as a working directory, without its metadata."""
+    from zoo_pipeline import __version__
+    from zoo_pipeline.store import rundir
+
+    real = rundir.version
+
+    def not_installed(name):
+        if name == "zoo_pipeline":
+            raise PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(rundir, "version", not_installed)
+    run = RunDirectory(str(tmp_path))
+    run.claim(planned())
+    assert run.spec["versions"]["zoo_pipeline"] == __version__
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"shards": 3}', '{"shards": [{"shard": "a"}]}', "[" * 100_000])
+def test_a_damaged_manifest_is_named(small_run, tmp_path, content):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    (copy / "manifest.json").write_text(content)
+    for reader in (Zoo, lambda root: survey(RunDirectory(root))):
+        with pytest.raises(StoreError, match=r"manifest\.json: .*the run is damaged"):
+            reader(str(copy))
+
+
+def test_the_survey_holds_files_against_the_manifest(small_run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    shard = sorted((copy / "checkpoints").iterdir())[0]
+    shard.write_bytes(b"PAR1" + shard.read_bytes())
+    found = survey(RunDirectory(str(copy)))
+    assert "bytes and 8 rows, the manifest says" in found["damaged"]["checkpoints/group-00000.parquet"]
+    shutil.copy(small_run / "checkpoints/group-00000.parquet", shard)
+    assert survey(RunDirectory(str(copy)))["complete"]
+    (copy / "models.parquet").unlink()
+    (copy / "analysis/default/summary.json").unlink()
+    found = survey(RunDirectory(str(copy)))
+    assert (found["complete"], found["analyses"]) == (False, [])
