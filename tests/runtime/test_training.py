@@ -153,7 +153,7 @@ def test_a_late_shard_of_another_configuration_is_never_taken_for_ours(train_sma
 
 
 def test_a_worker_that_does_not_see_the_run_says_so_at_once(prepared, tmp_path):
-    made, dataset, run, _ = prepared
+    made, dataset, *_ = prepared
     task = training._task(
         made, RunDirectory(str(tmp_path / "elsewhere")), made.groups[0], {"threads": 1, "stack": None}
     )

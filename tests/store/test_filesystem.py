@@ -147,11 +147,11 @@ def test_addresses_that_are_not_one_place_are_refused(root):
 
 
 def test_the_errors_of_a_remote_driver_become_one_line(monkeypatch):
-    class Lost(Exception):
+    class LostError(Exception):
         """What a driver's library raises: no OSError."""
 
     def lost(*args, **options):
-        raise Lost("no credentials\nfound")
+        raise LostError("no credentials\nfound")
 
     files = Files("memory://bucket/run")
     for name in ("exists", "ls", "cat_file", "pipe_file", "rm", "size", "open"):

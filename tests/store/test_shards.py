@@ -123,9 +123,9 @@ def test_a_damaged_shard_is_named(tmp_path, damage):
         (lambda made: made.drop_columns("weights"), "column weights: is missing"),
         (
             lambda made: _with_weights(made, pa.list_(pa.float64(), 36)),
-            "column weights: is fixed_size_list<item: double>",
+            "column weights: is fixed_size_list<element: double>",
         ),
-        (lambda made: _with_weights(made, pa.list_(pa.float32())), "column weights: is list<item: float>"),
+        (lambda made: _with_weights(made, pa.list_(pa.float32())), "column weights: is list<element: float>"),
         (lambda made: made.set_column(0, "model_id", made["model_id"].cast(pa.int64())), "column model_id: is int64"),
     ],
 )
