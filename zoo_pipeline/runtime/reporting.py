@@ -53,13 +53,14 @@ def _facts(zoo: Zoo) -> dict[str, str]:
         return {"Parameters": f"{zoo.layout.dimension:,}", "Specification": zoo.key}
     spec, versions = zoo.spec["spec"], zoo.spec["versions"]
     model, training = spec["model"], spec["training"]
+    bias = "" if model["bias"] else ", no bias"
     hidden = "-".join(map(str, model["hidden"]))
     rates = [f"learning rate {training['learning_rate']:g}", f"batch {training['batch_size']}"]
     rates += [f"momentum {training['momentum']:g}"] if training["momentum"] else []
     rates += [f"weight decay {training['weight_decay']:g}"] if training["weight_decay"] else []
     return {
         "Dataset": spec["dataset"],
-        "Network": f"{model['architecture']}{' ' + hidden if hidden else ''}, {model['activation']}",
+        "Network": f"{model['architecture']}{' ' + hidden if hidden else ''}, {model['activation']}{bias}",
         "Initialisation": model["initialisation"],
         "Training": f"{training['optimizer']}, {', '.join(rates)}",
         "Models": f"{zoo.spec['models']:,}",
