@@ -102,10 +102,10 @@ def _train_stack(
             orders = torch.stack([data_order(seed, epoch, len(train_images)) for seed in seeds]).to(device)
             for batch in torch.split(orders, hyperparameters.batch_size, dim=1):
                 _step(population, optimizer, train_images[batch], train_labels[batch])
-        history.weights[models, epoch] = population.weights()
+        history.weights[models, epoch] = population.weights().numpy()
         values = (*evaluate(population, train_images, train_labels), *evaluate(population, test_images, test_labels))
         for name, value in zip(METRICS, values, strict=True):
-            history.metrics[name][models, epoch] = value
+            history.metrics[name][models, epoch] = value.numpy()
 
 
 def _step(population: Population, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> None:
