@@ -129,9 +129,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _tell(result: "TrainingReport") -> None:
     """Say what training did."""
+    rate = result.model_epochs_per_s
     console.print(
         f"trained {result.trained} groups, found {result.found} done, {result.wall_s:.1f} s, "
-        f"{result.model_epochs_per_s:.3g} model-epochs/s"
+        f"{rate:,.{0 if rate >= 10 else 2}f} model-epochs/s"
         + (f", {result.diverged_models} models diverged" if result.diverged_models else ""),
         soft_wrap=True,
     )
