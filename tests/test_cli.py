@@ -128,6 +128,31 @@ def test_a_relative_place_is_refused_under_a_submitted_job(capsys, tmp_path, mon
     assert (tmp_path / "run" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("executor", ["ray", "inline"])
+def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(executor, tmp_path):
+    sizes = ["--set", "zoo.population.models=400", "--set", "zoo.population.group_size=4"]
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "zoo_pipeline.cli", "train", "digits-demo", *sizes, "--out", str(out)]
+    command += ["--executor", executor, *(["--ray-address", "local"] if executor == "ray" else [])]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not list(out.glob("checkpoints/*.parquet")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert told.strip().splitlines()[-1].startswith("zoo: interrupted; what is published stays")
+    assert "Traceback" not in told
+
+
+def test_an_address_at_which_nobody_listens_is_refused_at_once(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert main(["train", "digits-demo", "--out", str(tmp_path / "run"), *SMALL]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("zoo: --ray-address 127.0.0.1:1: nobody listens there")
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_full_disk_ends_the_run_with_one_line_and_no_half_shard(capsys, tmp_path, monkeypatch):
     import errno
 

@@ -36,6 +36,7 @@ RayAddress = Annotated[str | None, typer.Option("--ray-address", help="local, au
 Name = Annotated[str, typer.Option("--name", help="name of the analysis")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
+INTERRUPTED = 130  # as a shell has it for SIGINT
 console = Console(highlight=False, markup=False)
 
 
@@ -120,10 +121,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(told if told.startswith("Usage") else f"zoo: {told.rstrip('.')}; see zoo --help", file=sys.stderr)
         return 2
     except typer.Exit as stop:
-        return stop.exit_code
+        code = stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # typer makes an exit code of Ctrl-C, too
         print("zoo: interrupted; what is published stays, train or run with --resume go on from it", file=sys.stderr)
-        return 130
     return code if isinstance(code, int) else 0
 
 

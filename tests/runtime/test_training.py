@@ -169,3 +169,6 @@ def test_models_left_by_an_interrupted_end_are_written_anew(train_small):
     (root / "models.parquet").write_bytes(b"of another attempt")
     train_small(resume=True)
     assert (root / "models.parquet").read_bytes() == models
+    (root / "models.parquet").unlink()
+    train_small(resume=True)
+    assert (root / "models.parquet").read_bytes() == models

@@ -143,4 +143,13 @@ def test_the_survey_holds_files_against_the_manifest(small_run, tmp_path):
     (copy / "models.parquet").unlink()
     (copy / "analysis/default/summary.json").unlink()
     found = survey(RunDirectory(str(copy)))
-    assert (found["complete"], found["analyses"]) == (False, [])
+    assert (found["complete"], found["missing"], found["analyses"]) == (False, ["models.parquet"], [])
+
+
+def test_a_changed_spec_is_noticed(small_run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    spec = (copy / "spec.json").read_text()
+    (copy / "spec.json").write_text(spec.replace('"epochs": 3', '"epochs": 4'))
+    with pytest.raises(StoreError, match=r"the spec_hash in spec\.json is not that of its spec"):
+        Zoo(str(copy))

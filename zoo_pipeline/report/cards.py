@@ -63,7 +63,7 @@ def headline(summary: dict[str, Any]) -> str:
             if order == 1.0
             else f"{text}, {share(order)} of them in the exact order."
         )
-    text += f"; {plural(int(true), 'model')} were trained"
+    text += f"; they come from {plural(int(true), 'model')}"
     return f"{text}, {count(whole)} of them recovered as exactly one trajectory." if whole is not None else f"{text}."
 
 
@@ -92,7 +92,7 @@ def cut_note(summary: dict[str, Any]) -> str | None:
 def _scored(summary: dict[str, Any], key: str, label: str, meaning: str, *, percent: bool) -> Card:
     value = summary.get(key)
     if not known(value):
-        return Card(key, label, "n/a", "Not scored: the truth is not known here.")
+        return Card(key, label, "n/a", "Not scored: the truth is unknown, or nothing here defines it.")
     return Card(key, label, (share if percent else score)(value), meaning, min(1.0, max(0.0, float(value))))
 
 

@@ -37,6 +37,7 @@ def principal_components(
     if found > 0 and np.ptp(rows, axis=0).any():
         # Many orthogonal starts make a flat spectrum, which the randomised solver needs more iterations for.
         pca = PCA(found, svd_solver="auto", n_oversamples=20, iterated_power=7, random_state=0)
-        coordinates[finite, :found] = pca.fit_transform(rows)
+        scale = np.abs(rows).max()  # so that the squares of a nearly diverged model's weights do not overflow
+        coordinates[finite, :found] = pca.fit_transform(rows / scale) * scale
         share[:found] = pca.explained_variance_ratio_
     return coordinates, tuple(share.tolist())

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ from ray.exceptions import RayError
 
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ConfigError
+
+REACHED_WITHIN_S = 15.0
 
 
 @contextmanager
@@ -28,6 +31,8 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     local = address == "local"
     # Ray's one warning that it uses a token, which it makes and finds by itself.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    if not local:
+        _check_reachable(address)
     try:
         if local:
             ray.init(address="local", include_dashboard=False, logging_level="warning", log_to_driver=True)
@@ -44,6 +49,20 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address at which nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "auto" and the like
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"--ray-address {address}: nobody listens there ({error}); start Ray there, or use --ray-address local "
+            f"(the address may come from RAY_ADDRESS)"
+        ) from None
 
 
 def _check_fits(resources: Resources) -> None:

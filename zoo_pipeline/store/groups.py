@@ -74,8 +74,8 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
     """
     table = models_table(run, plan)
     data = encode_table(table)
-    if run.manifest is None:
-        run.files.replace(MODELS, data)  # of an attempt that was interrupted before the manifest
+    if run.manifest is None or not run.files.exists(MODELS):
+        run.files.replace(MODELS, data)  # without a manifest, what is there is of an attempt that was interrupted
     run.publish_manifest(
         {
             "format_version": FORMAT_VERSION,

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.plan import FORMAT_VERSION, Plan
+from zoo_pipeline.plan import FORMAT_VERSION, Plan, digest
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.version import __version__
 
@@ -81,6 +81,8 @@ class RunDirectory:
         for key in ("name", "spec_hash"):
             if not isinstance(spec.get(key), str):
                 raise StoreError(f"{self.root}: {SPEC} has no text under {key}; docs/format.md says what it needs")
+        if isinstance(spec.get("spec"), dict) and digest(spec["spec"]) != spec["spec_hash"]:
+            raise StoreError(f"{self.root}: the spec_hash in {SPEC} is not that of its spec; one of them was changed")
         return spec
 
     def engine(self, choices: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         "manifest": manifest is not None,
         "groups": len(expected),
         "done": len(found) - len(damaged),
-        "missing": [name for name in expected if name not in present],
+        "missing": [name for name in expected if name not in present]
+        + ([MODELS] if manifest is not None and not run.files.exists(MODELS) else []),
         "damaged": damaged,
         "foreign": sorted(present - set(expected)),
         "analyses": [name for name in run.files.names(ANALYSIS) if analysis_exists(run.files, name)],
