@@ -71,7 +71,7 @@ class Zoo:
         if not self.complete:
             raise StoreError(f"{self.root}: incomplete, models.parquet comes last; run zoo train with --resume")
         with open_shard(self.files, MODELS) as file:
-            return file.read()
+            return file.read(use_threads=False)
 
     def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
         """The scalar columns of all checkpoints, or of those of some models and epochs."""
@@ -136,7 +136,7 @@ class Zoo:
                 for index in range(shard.num_row_groups):
                     if not _may_hold(shard, index, model_ids):
                         continue
-                    batch = shard.read_row_group(index, columns=columns)
+                    batch = shard.read_row_group(index, columns=columns, use_threads=False)
                     keep = np.ones(len(batch), dtype=bool)
                     for column, wanted in (("model_id", model_ids), ("epoch", epochs)):
                         if wanted is not None:

@@ -51,8 +51,12 @@ def read_analysis(files: Files, name: str) -> Analysis:
         raise StoreError(f"{files.root}: has no analysis {name}; run zoo analyze on it first")
     folder = f"{ANALYSIS}/{name}"
     try:
-        tables = {table: pq.read_table(pa.BufferReader(files.read(f"{folder}/{table}.parquet"))) for table in TABLES}
+        tables = {table: _read_table(files, f"{folder}/{table}.parquet") for table in TABLES}
         summary = json.loads(files.read(f"{folder}/summary.json"))
     except (pa.ArrowInvalid, ValueError) as error:
         raise StoreError(f"{files.at(folder)}: damaged ({error}); run zoo analyze again with --overwrite") from None
     return Analysis(summary=summary, **tables)
+
+
+def _read_table(files: Files, name: str) -> pa.Table:
+    return pq.read_table(pa.BufferReader(files.read(name)), use_threads=False)  # as `open_shard` says

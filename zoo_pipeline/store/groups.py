@@ -99,7 +99,7 @@ def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
         done(run, group, plan.spec_hash)
         diverged |= set(read_footer(run.files, group.shard)["diverged"])
         with open_shard(run.files, group.shard) as shard:
-            rows = shard.read(columns=["model_id", "epoch", *METRICS])
+            rows = shard.read(columns=["model_id", "epoch", *METRICS], use_threads=False)
             finals.append(rows.filter(pc.equal(rows["epoch"], plan.hyperparameters.epochs)))
     final = pa.concat_tables(finals)
     shared: dict[str, Any] = {

@@ -53,6 +53,9 @@ def shard_table(
 def open_shard(files: Files, name: str) -> Iterator[pq.ParquetFile]:
     """Open a shard for reading; every page that is read is held against its checksum.
 
+    Read it with `use_threads=False`: a thread of Arrow's that still lets go of bytes read through a Python file when
+    the interpreter ends aborts the process (seen with pyarrow 26, once in some twenty short commands).
+
     Raises:
         StoreError: absent, truncated, not Parquet, or damaged where it is read.
     """
