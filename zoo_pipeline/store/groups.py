@@ -10,11 +10,9 @@ import pyarrow.compute as pc
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import FORMAT_VERSION, Group, Plan
 from zoo_pipeline.store.rundir import MODELS, RunDirectory
+from zoo_pipeline.store.schema import METRIC_NAMES, encode_checkpoints, encode_table
 from zoo_pipeline.store.schema import MODELS as MODELS_SCHEMA
-from zoo_pipeline.store.schema import encode_checkpoints, encode_table
 from zoo_pipeline.store.shards import open_shard, read_footer
-
-METRICS = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
         done(run, group, plan.spec_hash)
         diverged |= set(read_footer(run.files, group.shard)["diverged"])
         with open_shard(run.files, group.shard) as shard:
-            rows = shard.read(columns=["model_id", "epoch", *METRICS], use_threads=False)
+            rows = shard.read(columns=["model_id", "epoch", *METRIC_NAMES], use_threads=False)
             finals.append(rows.filter(pc.equal(rows["epoch"], plan.hyperparameters.epochs)))
     final = pa.concat_tables(finals)
     shared: dict[str, Any] = {
@@ -124,6 +122,6 @@ def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
         for group in plan.groups
         for model in group.models
     ]
-    columns = {name: [row[name] for row in rows] for name in MODELS_SCHEMA.names if name not in METRICS}
-    columns.update({name: final[name] for name in METRICS})
+    columns = {name: [row[name] for row in rows] for name in MODELS_SCHEMA.names if name not in METRIC_NAMES}
+    columns.update({name: final[name] for name in METRIC_NAMES})
     return pa.table([columns[name] for name in MODELS_SCHEMA.names], schema=MODELS_SCHEMA)

@@ -25,6 +25,7 @@ SCALARS = (
     pa.field("test_accuracy", pa.float32()),
 )
 SCALAR_NAMES = [field.name for field in SCALARS]
+METRIC_NAMES = SCALAR_NAMES[SCALAR_NAMES.index("train_loss") :]
 
 MODELS = pa.schema(
     [
