@@ -182,7 +182,7 @@ def test_a_bare_gpu_machine_trains_and_recovers() -> None:
         "from zoo_pipeline.training import train_group\n"
         "from zoo_pipeline.trajectories import recover\n"
         "network = Architecture('mlp', (1, 8, 8), 10, hidden=(16,))\n"
-        "how = Hyperparameters('adam', 1e-3, 0.0, 0.0, 64, 4)\n"
+        "how = Hyperparameters('adam', 1e-3, 64, 4)\n"
         "history = train_group(network, how, [0, 1, 2], load_dataset('digits'))\n"
         "print(recover(history.weights.reshape(15, -1)).length.tolist())"
     )

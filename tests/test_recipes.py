@@ -4,11 +4,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from zoo_pipeline.architecture import ACTIVATIONS, ARCHITECTURES, INITIALISATIONS
+from zoo_pipeline.architecture import ARCHITECTURES
 from zoo_pipeline.config import ModelConfig, TrainingConfig, ZooSpec
 from zoo_pipeline.data import BUILT_IN
 from zoo_pipeline.errors import ConfigError
-from zoo_pipeline.hyperparameters import OPTIMIZERS
+from zoo_pipeline.hyperparameters import ACTIVATIONS, INITIALISATIONS, OPTIMIZERS
 from zoo_pipeline.recipes import load_config, recipe_names
 
 

@@ -10,26 +10,17 @@ from math import prod
 
 from zoo_pipeline.errors import ConfigError
 
-ACTIVATIONS = ("tanh", "relu", "sigmoid", "gelu", "silu", "leaky_relu")
-INITIALISATIONS = (
-    "default",
-    "uniform",
-    "normal",
-    "kaiming_uniform",
-    "kaiming_normal",
-    "xavier_uniform",
-    "xavier_normal",
-)
 POOL = 2  # width and stride of every max-pool
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution of a CNN: valid padding, stride 1, then a 2×2 max-pool where `pool` is set."""
+    """One convolution of a CNN: valid padding, stride 1; then a 2×2 max-pool and dropout where they are set."""
 
     channels: int
     kernel: int
     pool: bool
+    dropout: bool
 
 
 @dataclass(frozen=True)
@@ -42,22 +33,24 @@ class Stack:
 
 # Model Zoos (arXiv 2209.14764): CNN-s has 2,464 parameters on 28×28×1, CNN-l 10,853 on 32×32×3.
 CNNS = {
-    "cnn-s": Stack((Convolution(8, 5, True), Convolution(6, 5, True), Convolution(4, 2, False)), hidden=20),
-    "cnn-l": Stack((Convolution(16, 3, True), Convolution(32, 3, True), Convolution(15, 3, True)), hidden=20),
+    "cnn-s": Stack(
+        (Convolution(8, 5, True, True), Convolution(6, 5, True, True), Convolution(4, 2, False, False)), hidden=20
+    ),
+    "cnn-l": Stack(
+        (Convolution(16, 3, True, True), Convolution(32, 3, True, True), Convolution(15, 3, True, True)), hidden=20
+    ),
 }
 ARCHITECTURES = ("mlp", *CNNS)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network family member, fixed by the dataset's shape and a few choices.
+    """A network, as far as it decides the tensors: what it computes with them (activation, dropout) is said apart.
 
     Attributes:
         name: one of `ARCHITECTURES`.
         input_shape: channels, height and width of one image.
         classes: number of outputs.
-        activation: one of `ACTIVATIONS`.
-        initialisation: one of `INITIALISATIONS`; "default" is torch's own.
         hidden: widths of the MLP's hidden layers; the CNNs have their own.
         bias: whether linear and convolutional layers have biases.
     """
@@ -65,8 +58,6 @@ class Architecture:
     name: str
     input_shape: tuple[int, int, int]
     classes: int
-    activation: str = "tanh"
-    initialisation: str = "default"
     hidden: tuple[int, ...] = ()
     bias: bool = True
 

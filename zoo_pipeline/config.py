@@ -39,7 +39,7 @@ class ModelConfig(Part):
 class TrainingConfig(Part):
     """How every model of the zoo is trained."""
 
-    optimizer: Literal["sgd", "adam"] = Field(description="torch's SGD or Adam")
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = Field(description="torch's optimiser of that name")
     learning_rate: float = Field(gt=0, le=1e3, description="step size, constant over training")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(default=0.0, ge=0, le=1e3, description="L2 penalty")

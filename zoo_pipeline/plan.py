@@ -110,8 +110,6 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
         name=choices.architecture,
         input_shape=facts.image_shape,
         classes=facts.classes,
-        activation=choices.activation,
-        initialisation=choices.initialisation,
         hidden=choices.hidden,
         bias=choices.bias,
     )
@@ -141,7 +139,9 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
         config=config,
         facts=facts,
         architecture=architecture,
-        hyperparameters=Hyperparameters(**training.model_dump()),
+        hyperparameters=Hyperparameters(
+            **training.model_dump(), activation=choices.activation, initialisation=choices.initialisation
+        ),
         spec_hash=digest(spec) if facts.content_sha256 else "",
         groups=tuple(
             Group(

@@ -98,7 +98,7 @@ class Zoo:
         weights = self.weights([model_id], [epoch])
         if len(weights) == 0:
             raise StoreError(f"{self.root}: has no checkpoint of model {model_id} after epoch {epoch}")
-        module = build(self._architecture())
+        module = build(self._architecture(), self.spec["spec"]["model"]["activation"])
         module.load_state_dict(self.layout.unflatten(torch.from_numpy(weights[0])))
         return module
 
@@ -113,8 +113,6 @@ class Zoo:
             name=spec["model"]["architecture"],
             input_shape=tuple(self.spec["image_shape"]),
             classes=self.spec["classes"],
-            activation=spec["model"]["activation"],
-            initialisation=spec["model"]["initialisation"],
             hidden=tuple(spec["model"]["hidden"]),
             bias=spec["model"]["bias"],
         )

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from zoo_pipeline.architecture import ACTIVATIONS, INITIALISATIONS, Architecture
+from zoo_pipeline.architecture import Architecture
+from zoo_pipeline.hyperparameters import ACTIVATIONS, INITIALISATIONS
 from zoo_pipeline.models import build, initialise
 from zoo_pipeline.models.initialise import BIAS
 
@@ -27,7 +28,7 @@ def test_the_module_has_the_declared_tensors(architecture):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_activation_is_torchs(activation):
-    module = build(Architecture("mlp", (1, 2, 2), 3, activation=activation, hidden=(4,)))
+    module = build(Architecture("mlp", (1, 2, 2), 3, hidden=(4,)), activation)
     images = torch.randn(5, 1, 2, 2)
     hidden = module.fc1(images.flatten(1))
     expected = module.fc2(getattr(nn.functional, activation)(hidden))
@@ -43,8 +44,8 @@ def test_cnn_s_is_convolutions_pools_and_activations_in_the_published_order():
 
 
 def drawn(initialisation: str, seed: int = 0) -> dict[str, torch.Tensor]:
-    architecture = Architecture("mlp", (1, 50, 50), 10, initialisation=initialisation, hidden=(200,))
-    return initialise(architecture, torch.Generator().manual_seed(seed))
+    architecture = Architecture("mlp", (1, 50, 50), 10, hidden=(200,))
+    return initialise(architecture, initialisation, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("initialisation", INITIALISATIONS)
@@ -83,7 +84,7 @@ def test_named_initialisations_have_their_distribution_and_small_biases(
 def test_the_default_is_torchs_own_for_linear_and_convolution():
     torch.manual_seed(0)
     architecture = Architecture("cnn-l", (3, 32, 32), 10)
-    ours = [initialise(architecture, torch.Generator().manual_seed(seed)) for seed in range(200)]
+    ours = [initialise(architecture, "default", torch.Generator().manual_seed(seed)) for seed in range(200)]
     theirs = [dict(build(architecture).named_parameters()) for _ in range(200)]
     for name in architecture.tensors:
         our, their = (torch.stack([state[name].detach() for state in states]) for states in (ours, theirs))

@@ -12,8 +12,8 @@ from zoo_pipeline.training import train_group
 from zoo_pipeline.training.randomness import data_order, initialisation_generator
 
 MLP = Architecture("mlp", (1, 8, 8), 10, hidden=(16,))
-ADAM = Hyperparameters("adam", 1e-3, 0.0, 0.0, 64, 3)
-SGD = Hyperparameters("sgd", 0.05, 0.9, 1e-3, 100, 3)
+ADAM = Hyperparameters("adam", 1e-3, 64, 3)
+SGD = Hyperparameters("sgd", 0.05, 100, 3, momentum=0.9, weight_decay=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def trained_by_torch(architecture, hyperparameters, seed, dataset) -> tuple[np.n
     """One model in the plainest PyTorch: its weights after every epoch, and its final metrics."""
     from zoo_pipeline.models import initialise
 
-    module = build(architecture)
-    module.load_state_dict(initialise(architecture, initialisation_generator(seed)))
+    module = build(architecture, hyperparameters.activation)
+    module.load_state_dict(initialise(architecture, hyperparameters.initialisation, initialisation_generator(seed)))
     if hyperparameters.optimizer == "sgd":
         optimizer = torch.optim.SGD(
             module.parameters(),
@@ -80,8 +80,8 @@ def test_a_group_equals_its_models_trained_one_by_one_in_plain_torch(digits, hyp
 
 @pytest.mark.parametrize("stack", [1, 2])
 def test_convolutions_train_alike_stacked_or_not(images, stack):
-    cnn = Architecture("cnn-s", (1, 20, 20), 3, activation="relu", initialisation="kaiming_normal")
-    short = Hyperparameters("sgd", 0.05, 0.9, 0.0, 16, 2)
+    cnn = Architecture("cnn-s", (1, 20, 20), 3)
+    short = Hyperparameters("sgd", 0.05, 16, 2, momentum=0.9, activation="relu", initialisation="kaiming_normal")
     history = train_group(cnn, short, [0, 1], images, stack=stack)
     for row in range(2):
         assert np.abs(history.weights[row] - trained_by_torch(cnn, short, row, images)[0]).max() < 1e-5
@@ -124,9 +124,9 @@ def test_a_diverging_model_is_flagged_and_leaves_the_others_alone(digits, monkey
     drawn = population.initialise
     seeds = iter([0, 1, 2])
 
-    def one_explodes(architecture, generator):
+    def one_explodes(architecture, initialisation, generator):
         scale = 1e38 if next(seeds) == 1 else 0.1
-        return {name: tensor * scale * 10 for name, tensor in drawn(architecture, generator).items()}
+        return {name: tensor * scale * 10 for name, tensor in drawn(architecture, initialisation, generator).items()}
 
     monkeypatch.setattr(population, "initialise", one_explodes)
     history = train_group(MLP, ADAM, [0, 1, 2], digits)

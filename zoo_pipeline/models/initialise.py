@@ -11,7 +11,7 @@ from zoo_pipeline.architecture import Architecture
 BIAS = 0.01  # of every named initialisation, as the published zoos have it (arXiv 2209.14764)
 
 
-def initialise(architecture: Architecture, generator: torch.Generator) -> dict[str, Tensor]:
+def initialise(architecture: Architecture, initialisation: str, generator: torch.Generator) -> dict[str, Tensor]:
     """Draw one model's epoch 0: every tensor of `architecture.tensors`, float32 on the CPU.
 
     "default" draws from the distributions of torch's own `nn.Linear` and `nn.Conv2d`; "uniform" is U(0, 1) and
@@ -22,8 +22,8 @@ def initialise(architecture: Architecture, generator: torch.Generator) -> dict[s
     for name, shape in architecture.tensors.items():
         tensor = torch.empty(shape)
         if name.endswith(".weight"):
-            _draw_weight(tensor, architecture.initialisation, generator)
-        elif architecture.initialisation == "default":
+            _draw_weight(tensor, initialisation, generator)
+        elif initialisation == "default":
             fan_in = prod(architecture.tensors[name.removesuffix("bias") + "weight"][1:])
             init.uniform_(tensor, -1 / sqrt(fan_in), 1 / sqrt(fan_in), generator=generator)
         else:

@@ -105,8 +105,6 @@ def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
         "architecture": plan.architecture.name,
         "hidden": list(plan.architecture.hidden),
         "bias": plan.architecture.bias,
-        "activation": plan.architecture.activation,
-        "initialisation": plan.architecture.initialisation,
         **asdict(plan.hyperparameters),
         "parent_run": None,
         "parent_model_id": None,

@@ -95,7 +95,7 @@ def _train_stack(
 ) -> None:
     """Train stacked models and write their checkpoints into `history`."""
     train_images, train_labels, test_images, test_labels = data
-    population = Population(architecture, seeds, device)
+    population = Population(architecture, hyperparameters, seeds, device)
     optimizer = _optimizer(population, hyperparameters)
     for epoch in range(hyperparameters.epochs + 1):
         if epoch > 0:

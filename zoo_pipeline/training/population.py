@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from zoo_pipeline.architecture import Architecture
+from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.models import Layout, build, initialise
 from zoo_pipeline.training.randomness import initialisation_generator
 
@@ -18,15 +19,18 @@ class Population:
         parameters: every tensor of the architecture, float32[models, *shape], requiring gradients.
     """
 
-    def __init__(self, architecture: Architecture, seeds: Sequence[int], device: str) -> None:
-        states = [initialise(architecture, initialisation_generator(seed)) for seed in seeds]
+    def __init__(
+        self, architecture: Architecture, hyperparameters: Hyperparameters, seeds: Sequence[int], device: str
+    ) -> None:
+        start = hyperparameters.initialisation
+        states = [initialise(architecture, start, initialisation_generator(seed)) for seed in seeds]
         self.models = len(seeds)
         self.parameters = {
             name: torch.stack([state[name] for state in states]).to(device).requires_grad_()
             for name in architecture.tensors
         }
         self._layout = Layout.of(architecture.tensors)
-        self._module = build(architecture).to(device)
+        self._module = build(architecture, hyperparameters.activation).to(device)
 
     def logits(self, images: Tensor, shared: bool = False) -> Tensor:
         """Outputs float32[models, n, classes] for images [models, n, c, h, w], or [n, c, h, w] where `shared`."""
