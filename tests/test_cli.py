@@ -179,10 +179,10 @@ def test_a_failing_group_gives_exit_code_1_and_the_others_finish(capsys, tmp_pat
 
     real = training.train_group
 
-    def sometimes(architecture, hyperparameters, seeds, dataset, **options):
-        if 0 in seeds:
+    def sometimes(architecture, members, dataset, **options):
+        if 0 in [member.seed for member in members]:
             raise MemoryError("no more")
-        return real(architecture, hyperparameters, seeds, dataset, **options)
+        return real(architecture, members, dataset, **options)
 
     monkeypatch.setattr(training, "train_group", sometimes)
     out = tmp_path / "run"

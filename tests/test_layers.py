@@ -179,11 +179,11 @@ def test_a_bare_gpu_machine_trains_and_recovers() -> None:
         "from zoo_pipeline.architecture import Architecture\n"
         "from zoo_pipeline.data import load_dataset\n"
         "from zoo_pipeline.hyperparameters import Hyperparameters\n"
-        "from zoo_pipeline.training import train_group\n"
+        "from zoo_pipeline.training import Member, train_group\n"
         "from zoo_pipeline.trajectories import recover\n"
         "network = Architecture('mlp', (1, 8, 8), 10, hidden=(16,))\n"
         "how = Hyperparameters('adam', 1e-3, 64, 4)\n"
-        "history = train_group(network, how, [0, 1, 2], load_dataset('digits'))\n"
+        "history = train_group(network, [Member(seed, how) for seed in (0, 1, 2)], load_dataset('digits'))\n"
         "print(recover(history.weights.reshape(15, -1)).length.tolist())"
     )
     assert (result.returncode, result.stdout.strip()) == (0, "[5, 5, 5]"), result.stderr

@@ -85,10 +85,10 @@ def test_resume_refuses_a_damaged_or_foreign_shard(train_small):
 def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch):
     real = training.train_group
 
-    def sometimes(architecture, hyperparameters, seeds, dataset, **options):
-        if 2 in seeds:
+    def sometimes(architecture, members, dataset, **options):
+        if 2 in [member.seed for member in members]:
             raise RuntimeError("cosmic ray")
-        return real(architecture, hyperparameters, seeds, dataset, **options)
+        return real(architecture, members, dataset, **options)
 
     monkeypatch.setattr(training, "train_group", sometimes)
     report = train_zoo(*prepared)

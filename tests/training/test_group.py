@@ -8,7 +8,8 @@ from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.data import Dataset, load_dataset
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.models import Layout, build
-from zoo_pipeline.training import train_group
+from zoo_pipeline.training import Engine, Member
+from zoo_pipeline.training import train_group as train_members
 from zoo_pipeline.training.randomness import data_order, initialisation_generator
 
 MLP = Architecture("mlp", (1, 8, 8), 10, hidden=(16,))
@@ -30,6 +31,13 @@ def images() -> Dataset:
         return generator.normal(size=(rows, 1, 20, 20)).astype(np.float32), generator.integers(3, size=rows)
 
     return Dataset("noise", 3, *draw(50), *draw(20))
+
+
+def train_group(architecture, hyperparameters, seeds, dataset, stack=None):
+    """A group of models that differ by their seeds alone."""
+    return train_members(
+        architecture, [Member(seed, hyperparameters) for seed in seeds], dataset, engine=Engine(stack=stack)
+    )
 
 
 def trained_by_torch(architecture, hyperparameters, seed, dataset) -> tuple[np.ndarray, list[float]]:

@@ -21,7 +21,7 @@ from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.store.groups import ShardRecord, complete, describe_group, done, publish_group
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import shard_table
-from zoo_pipeline.training import train_group
+from zoo_pipeline.training import Engine, Member, train_group
 
 VERIFYING_THREADS = 8  # footers and hashes of shards that are already there; waits for disks and networks
 
@@ -119,11 +119,10 @@ def train_and_publish(task: GroupTask, dataset: Dataset, *, device: str) -> dict
     with torch_threads(task.engine["threads"]):
         history = train_group(
             task.architecture,
-            task.hyperparameters,
-            [model.seed for model in models],
+            [Member(model.seed, task.hyperparameters) for model in models],
             dataset,
+            engine=Engine(**task.engine),
             device=device,
-            stack=task.engine["stack"],
         )
     model_ids = np.array([model.model_id for model in models], dtype=np.int32)
     diverged = model_ids[history.diverged]

@@ -1,5 +1,6 @@
 """Training: a group of models at once, on one device, with torch alone."""
 
-from zoo_pipeline.training.group import GroupHistory, train_group
+from zoo_pipeline.training.engine import Engine
+from zoo_pipeline.training.group import METRICS, Checkpoint, GroupHistory, GroupTraining, Member, train_group
 
-__all__ = ["GroupHistory", "train_group"]
+__all__ = ["METRICS", "Checkpoint", "Engine", "GroupHistory", "GroupTraining", "Member", "train_group"]
