@@ -40,7 +40,10 @@ CNNS = {
         (Convolution(16, 3, True, True), Convolution(32, 3, True, True), Convolution(15, 3, True, True)), hidden=20
     ),
 }
-ARCHITECTURES = ("mlp", *CNNS)
+# Basic blocks per stage; a 3×3 stem without max-pool, for small images (torchvision's names of tensors).
+RESNETS = {"resnet-18": (2, 2, 2, 2)}
+RESNET_WIDTHS = (64, 128, 256, 512)
+ARCHITECTURES = ("mlp", *CNNS, *RESNETS)
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class Architecture:
     @property
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every trainable tensor, in the order of `nn.Module.parameters()`."""
+        if self.name in RESNETS:
+            return self._residual
         shapes: dict[str, tuple[int, ...]] = {}
         channels = self.input_shape[0]
         for number, convolution in enumerate(CNNS[self.name].convolutions if self.name in CNNS else (), start=1):
@@ -101,6 +106,42 @@ class Architecture:
             shapes[f"fc{number}.weight"] = (outputs, inputs)
             shapes[f"fc{number}.bias"] = (outputs,)
         return {name: shape for name, shape in shapes.items() if self.bias or not name.endswith(".bias")}
+
+    @property
+    def buffers(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every buffer that training changes: BatchNorm's running statistics, where there are any.
+
+        Its count of batches is not among them: it is the number of optimiser steps.
+        """
+        if self.name not in RESNETS:
+            return {}
+        norms = [name for name in self.tensors if name.endswith(".weight") and len(self.tensors[name]) == 1]
+        return {
+            name.removesuffix("weight") + statistic: self.tensors[name]
+            for name in norms
+            for statistic in ("running_mean", "running_var")
+        }
+
+    @property
+    def _residual(self) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def add(convolution: str, norm: str, outputs: int, inputs: int, kernel: int) -> None:
+            shapes[f"{convolution}.weight"] = (outputs, inputs, kernel, kernel)
+            shapes[f"{norm}.weight"] = shapes[f"{norm}.bias"] = (outputs,)
+
+        inputs = RESNET_WIDTHS[0]
+        add("conv1", "bn1", inputs, self.input_shape[0], 3)
+        for stage, (blocks, width) in enumerate(zip(RESNETS[self.name], RESNET_WIDTHS, strict=True), start=1):
+            for number in range(blocks):
+                block = f"layer{stage}.{number}"
+                add(f"{block}.conv1", f"{block}.bn1", width, inputs, 3)
+                add(f"{block}.conv2", f"{block}.bn2", width, width, 3)
+                if inputs != width:
+                    add(f"{block}.downsample.0", f"{block}.downsample.1", width, inputs, 1)
+                inputs = width
+        shapes["fc.weight"], shapes["fc.bias"] = (self.classes, inputs), (self.classes,)
+        return shapes
 
     @property
     def dimension(self) -> int:

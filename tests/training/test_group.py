@@ -127,16 +127,16 @@ def test_epoch_0_is_the_untrained_model_and_training_helps(digits):
 
 
 def test_a_diverging_model_is_flagged_and_leaves_the_others_alone(digits, monkeypatch):
-    from zoo_pipeline.training import population
+    from zoo_pipeline.training import stack
 
-    drawn = population.initialise
+    drawn = stack.initialise
     seeds = iter([0, 1, 2])
 
     def one_explodes(architecture, initialisation, generator):
         scale = 1e38 if next(seeds) == 1 else 0.1
         return {name: tensor * scale * 10 for name, tensor in drawn(architecture, initialisation, generator).items()}
 
-    monkeypatch.setattr(population, "initialise", one_explodes)
+    monkeypatch.setattr(stack, "initialise", one_explodes)
     history = train_group(MLP, ADAM, [0, 1, 2], digits)
     seeds = iter([0, 2])
     undisturbed = train_group(MLP, ADAM, [0, 2], digits)

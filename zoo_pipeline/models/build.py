@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from zoo_pipeline.architecture import CNNS, POOL, Architecture
+from zoo_pipeline.architecture import CNNS, POOL, RESNETS, Architecture
+from zoo_pipeline.models.resnet import build_resnet
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -28,6 +29,8 @@ def build(architecture: Architecture, activation: str = "tanh", dropout: float =
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     nonlinearity = _ACTIVATIONS[activation]
+    if architecture.name in RESNETS:
+        return build_resnet(architecture, nonlinearity)
     channels = architecture.input_shape[0]
     convolutions = CNNS[architecture.name].convolutions if architecture.name in CNNS else ()
     for number, convolution in enumerate(convolutions, start=1):

@@ -10,7 +10,9 @@ class Engine:
     Attributes:
         threads: torch threads of a training task.
         stack: how many models are trained at once; None: the whole group.
+        capture: whether a GPU replays each step as one captured CUDA graph.
     """
 
     threads: int = 1
     stack: int | None = None
+    capture: bool = False

@@ -2,32 +2,36 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from zoo_pipeline.training.population import Population
+from zoo_pipeline.training.layers import cross_entropy
+from zoo_pipeline.training.modules import Modules
+from zoo_pipeline.training.network import Network
 
-CHUNK_IMAGES = 8_192  # images × models per forward pass; bounds the activations held at once
+# Numbers in the widest activation of all models together: what stays in a core's cache, and what fills a GPU.
+_CPU_WIDTH, _GPU_WIDTH = 1 << 18, 1 << 28
 
 
 @torch.no_grad()
-def evaluate(population: Population, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def evaluate(network: Network | Modules, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy and accuracy of every model.
 
     Args:
-        population: the stacked models.
-        images: float32[n, channels, height, width].
-        labels: int64[n].
+        network: the stacked models.
+        images: float32[n, …] as in `DeviceData`, the same for all models.
+        labels: int64[n], or int64[models, n] where models have labels of their own.
 
     Returns:
         loss and accuracy, float32[models] each on the CPU, summed in float64.
     """
-    chunk = max(1, CHUNK_IMAGES // population.models)
-    loss = torch.zeros(population.models, dtype=torch.float64, device=images.device)
-    correct = torch.zeros_like(loss)
+    models = network.parameters.models
+    width = _GPU_WIDTH if images.is_cuda else _CPU_WIDTH
+    chunk = max(1, width // (models * network.width))
+    loss = torch.zeros(models, dtype=torch.float64, device=images.device)
+    right = torch.zeros(models, dtype=torch.int64, device=images.device)
+    labels = labels.expand(models, -1)
     for start in range(0, len(images), chunk):
-        logits = population.logits(images[start : start + chunk], shared=True)
-        expected = labels[start : start + chunk].expand(population.models, -1)
-        losses = functional.cross_entropy(logits.transpose(1, 2), expected, reduction="none")
-        loss += losses.sum(dim=1, dtype=torch.float64)
-        correct += (logits.argmax(dim=2) == expected).sum(dim=1)
-    return (loss / len(images)).float().cpu(), (correct / len(images)).float().cpu()
+        part = slice(start, start + chunk)
+        losses, hits = cross_entropy(network.logits(images[None, part]), labels[:, part])
+        loss += losses
+        right += hits
+    return (loss / len(images)).float().cpu(), (right / len(images)).float().cpu()

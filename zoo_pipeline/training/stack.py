@@ -1,0 +1,135 @@
+"""Models of a group that are trained at once: their network, their optimiser and their share of the randomness."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zoo_pipeline.architecture import RESNETS, Architecture
+from zoo_pipeline.hyperparameters import Hyperparameters
+from zoo_pipeline.models import initialise
+from zoo_pipeline.training.capture import CapturedStep
+from zoo_pipeline.training.device_data import DeviceData
+from zoo_pipeline.training.evaluation import evaluate
+from zoo_pipeline.training.layers.dropout import step_keys
+from zoo_pipeline.training.modules import Modules
+from zoo_pipeline.training.network import Network
+from zoo_pipeline.training.optimizers import optimizer_for
+from zoo_pipeline.training.randomness import data_order, dropout_key, initialisation_generator, noisy_labels
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a group."""
+
+    seed: int
+    hyperparameters: Hyperparameters
+
+
+class Stack:
+    """Stacked models on one device.
+
+    Attributes:
+        models: how many there are.
+    """
+
+    def __init__(
+        self, architecture: Architecture, members: Sequence[Member], data: DeviceData, device: str, capture: bool
+    ) -> None:
+        self.models = len(members)
+        self._members = members
+        self._device = device
+        every = [member.hyperparameters for member in members]
+        self._batch_size = every[0].batch_size
+        kind = Modules if architecture.name in RESNETS else Network
+        self._network: Network | Modules = kind(architecture, every, device)
+        parameters = self._network.parameters
+        starts = [
+            initialise(architecture, member.hyperparameters.initialisation, initialisation_generator(member.seed))
+            for member in members
+        ]
+        for name, tensor in parameters.tensors(parameters.values).items():
+            tensor.copy_(torch.stack([start[name] for start in starts]))
+        self._optimizer = optimizer_for(parameters, every)
+        self._data = data
+        self._train_labels = _labels(members, data).to(device)
+        self._batch = torch.empty(0, device=device)
+        self._replayed = CapturedStep(self._step) if capture else self._step
+
+    @torch.no_grad()
+    def advance(self, epoch: int, most_steps: int | None = None) -> int:
+        """Train for one epoch (from 1), or for its first steps only.
+
+        Returns:
+            How many steps were taken.
+        """
+        rows, size = len(self._data.train_images), self._batch_size
+        orders = torch.stack([data_order(member.seed, epoch, rows) for member in self._members]).to(self._device)
+        labels = self._train_labels.gather(1, orders) if self._train_labels.dim() == 2 else self._train_labels[orders]
+        seeds = [dropout_key(member.seed, epoch) for member in self._members]
+        epoch_keys = torch.tensor(seeds, dtype=torch.int32, device=self._device)
+        steps = -(-rows // size)
+        coefficients = self._optimizer.coefficients(epoch, steps)
+        taken = min(steps, most_steps or steps)
+        for step in range(taken):
+            part = slice(step * size, (step + 1) * size)
+            # The last batch may be smaller, and a captured step has one shape.
+            run = self._replayed if part.stop <= rows else self._step
+            run(orders[:, part], labels[:, part], coefficients[step], step_keys(epoch_keys, step))
+        return taken
+
+    def _step(self, order: Tensor, labels: Tensor, coefficients: Tensor, keys: Tensor) -> None:
+        """One optimiser step on the images of int64[models, batch]."""
+        image = self._data.train_images.shape[1:]
+        count = order.numel()
+        if len(self._batch) < count:
+            self._batch = torch.empty(count, *image, device=self._device)
+        batch = self._batch[:count]
+        torch.index_select(self._data.train_images, 0, order.reshape(-1), out=batch)
+        self._network.descend(batch.view(*order.shape, *image), labels, keys)
+        self._optimizer.step(coefficients)
+
+    def metrics(self) -> list[Tensor]:
+        """Loss and accuracy on the training data as the models see them, then on the test data: float32[models]."""
+        return [
+            *evaluate(self._network, self._data.train_images, self._train_labels),
+            *evaluate(self._network, self._data.test_images, self._data.test_labels),
+        ]
+
+    def weights(self) -> Tensor:
+        """The flat weights float32[models, d] on the CPU."""
+        return self._network.parameters.rows(self._network.parameters.values)
+
+    def buffers(self) -> Tensor | None:
+        """The buffers float32[models, b] on the CPU, where the architecture has any."""
+        return self._network.buffers() if isinstance(self._network, Modules) else None
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights, buffers and the optimiser's memory: float32[models, …] on the CPU."""
+        rows = {name: self._network.parameters.rows(flat) for name, flat in self._optimizer.memory.items()}
+        buffers = self.buffers()
+        return {"weights": self.weights(), **({} if buffers is None else {"buffers": buffers}), **rows}
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Become what `state` was taken of."""
+        parameters = self._network.parameters
+        parameters.write(parameters.values, state["weights"])
+        for name, flat in self._optimizer.memory.items():
+            parameters.write(flat, state[name])
+        if isinstance(self._network, Modules):
+            self._network.set_buffers(state["buffers"])
+
+
+def _labels(members: Sequence[Member], data: DeviceData) -> Tensor:
+    """Training labels int64[rows], or int64[models, rows] where some are noisy."""
+    noises = [member.hyperparameters.label_noise for member in members]
+    if not any(noises):
+        return data.train_labels
+    return torch.stack(
+        [
+            noisy_labels(member.seed, data.train_labels, data.classes, noise)
+            for member, noise in zip(members, noises, strict=True)
+        ]
+    )
