@@ -8,9 +8,10 @@ from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.data import Dataset, load_dataset
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.models import Layout, build
-from zoo_pipeline.training import Engine, Member
+from zoo_pipeline.training import Engine, GroupTraining, Member
 from zoo_pipeline.training import train_group as train_members
-from zoo_pipeline.training.randomness import data_order, initialisation_generator
+from zoo_pipeline.training.randomness import data_order, initialisation_generator, noisy_labels
+from zoo_pipeline.training.stack import Stack
 
 MLP = Architecture("mlp", (1, 8, 8), 10, hidden=(16,))
 ADAM = Hyperparameters("adam", 1e-3, 64, 3)
@@ -144,3 +145,131 @@ def test_a_diverging_model_is_flagged_and_leaves_the_others_alone(digits, monkey
     assert np.isnan(history.weights[1, -1]).any()
     assert np.isfinite(history.weights[1, 0]).all()
     assert np.abs(history.weights[[0, 2]] - undisturbed.weights).max() < 1e-5
+
+
+MIXED = [
+    Member(0, replace(ADAM, learning_rate=1e-3)),
+    Member(1, replace(ADAM, learning_rate=1e-2, weight_decay=1e-2, initialisation="kaiming_normal")),
+    Member(1, replace(ADAM, learning_rate=3e-3, label_noise=0.2, schedule="cosine")),
+]
+
+
+def test_models_that_differ_in_numbers_train_together_as_alone(digits):
+    together = train_members(MLP, MIXED, digits)
+    for row, member in enumerate(MIXED):
+        alone = train_members(MLP, [member], digits)
+        assert np.array_equal(together.weights[row, 0], alone.weights[0, 0])
+        assert np.abs(together.weights[row] - alone.weights[0]).max() < 1e-5
+        for name in together.metrics:
+            assert np.abs(together.metrics[name][row] - alone.metrics[name][0]).max() < 1e-4
+    finals = together.weights[:, -1]
+    assert np.abs(finals[1] - finals[2]).max() > 0.1
+
+
+def test_models_of_different_computations_are_not_trained_together(digits):
+    with pytest.raises(ValueError, match="share one computation"):
+        train_members(MLP, [Member(0, ADAM), Member(1, SGD)], digits)
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+def test_dropout_masks_do_not_depend_on_the_stack(digits, stack):
+    dropped = [Member(seed, replace(ADAM, dropout=0.5)) for seed in range(3)]
+    together = train_members(MLP, dropped, digits, engine=Engine(stack=stack))
+    whole = train_members(MLP, dropped, digits)
+    assert np.abs(together.weights - whole.weights).max() < 1e-5
+    assert np.abs(whole.weights - train_group(MLP, ADAM, range(3), digits).weights).max() > 1e-2
+
+
+def test_with_dropout_losses_are_those_of_torchs_dropout_in_distribution(digits):
+    """Twenty models of each kind: our means lie within the spread of torch's."""
+    short = replace(ADAM, dropout=0.5, learning_rate=1e-2, epochs=2)
+    ours = train_group(MLP, short, range(20), digits).metrics["test_loss"][:, -1]
+    theirs = []
+    torch.manual_seed(0)
+    images, labels = torch.tensor(digits.train_images), torch.tensor(digits.train_labels)
+    for seed in range(20):
+        module = build(MLP, "tanh", dropout=0.5)
+        optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
+        for epoch in (1, 2):
+            for batch in data_order(seed, epoch, len(images)).split(64):
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(module(images[batch]), labels[batch]).backward()
+                optimizer.step()
+        with torch.no_grad():
+            logits = module.eval()(torch.tensor(digits.test_images))
+        theirs.append(torch.nn.functional.cross_entropy(logits, torch.tensor(digits.test_labels)).item())
+    error = np.hypot(np.std(ours), np.std(theirs)) / np.sqrt(20)
+    assert abs(np.mean(ours) - np.mean(theirs)) < 4 * error
+
+
+def test_label_noise_replaces_its_share_of_the_labels_for_good():
+    labels = torch.arange(1000) % 10
+    noisy = noisy_labels(5, labels, 10, 0.3)
+    assert (noisy != labels).sum() == 300
+    assert noisy.min() >= 0
+    assert noisy.max() <= 9
+    assert torch.equal(noisy, noisy_labels(5, labels, 10, 0.3))
+    assert not torch.equal(noisy, noisy_labels(6, labels, 10, 0.3))
+
+
+def test_a_share_of_the_data_makes_shorter_epochs(digits):
+    part = train_group(MLP, replace(ADAM, data_fraction=0.25), [0], digits)
+    assert part.steps.tolist() == [0, 6, 12, 18]  # 359 rows in batches of 64
+    quarter, half = digits.part(0.25), digits.part(0.5)
+    rows = {row.tobytes() for row in half.train_images}
+    assert all(row.tobytes() in rows for row in quarter.train_images)
+
+
+@pytest.mark.parametrize(
+    "members", [[Member(7, ADAM), Member(8, ADAM), Member(9, ADAM)], MIXED], ids=["seeds", "mixed"]
+)
+def test_training_goes_on_from_a_saved_state_bit_by_bit(digits, members):
+    straight = GroupTraining(MLP, members, digits, Engine(stack=2))
+    for _ in range(3):
+        straight.advance()
+        if straight.epoch == 1:
+            state = {name: array.copy() for name, array in straight.state().items()}
+    resumed = GroupTraining(MLP, members, digits, Engine(stack=2))
+    resumed.restore(1, state)
+    resumed.advance()
+    resumed.advance()
+    first, second = straight.checkpoint(), resumed.checkpoint()
+    assert (first.epoch, first.step) == (second.epoch, second.step) == (3, 69)
+    assert np.array_equal(first.weights, second.weights)
+    assert all(np.array_equal(first.metrics[name], second.metrics[name]) for name in first.metrics)
+
+
+@pytest.mark.parametrize("failing", ["advance", "metrics", "__init__"])
+def test_where_memory_is_short_the_stack_is_halved_and_nothing_changes(digits, monkeypatch, failing):
+    members = [Member(seed, ADAM) for seed in range(5)]
+    expected = train_members(MLP, members, digits, engine=Engine(stack=2))
+    real = getattr(Stack, failing)
+    calls = []
+
+    def short(self, *arguments):
+        calls.append(self)
+        models = len(arguments[1]) if failing == "__init__" else self.models
+        if models > 2 and (failing == "__init__" or len(calls) > 1):
+            if failing == "advance":
+                real(self, *arguments)  # the weights have moved when memory runs out
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Stack, failing, short)
+    training = GroupTraining(MLP, members, digits, Engine(stack=5))
+    checkpoints = [training.checkpoint()]
+    for _ in range(3):
+        training.advance()
+        checkpoints.append(training.checkpoint())
+    assert training.stack == 2  # 5, 3, 2
+    weights = np.stack([checkpoint.weights for checkpoint in checkpoints], axis=1)
+    assert np.abs(weights - expected.weights).max() < 1e-5
+
+
+def test_a_single_model_that_does_not_fit_is_an_error(digits, monkeypatch):
+    def short(self, *arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Stack, "advance", short)
+    with pytest.raises(torch.OutOfMemoryError):
+        train_members(MLP, [Member(0, ADAM), Member(1, ADAM)], digits)

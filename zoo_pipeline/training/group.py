@@ -7,9 +7,11 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.data.dataset import Dataset
+from zoo_pipeline.training.arithmetic import arithmetic
 from zoo_pipeline.training.device_data import DeviceData
 from zoo_pipeline.training.engine import Engine
 from zoo_pipeline.training.stack import Member, Stack
@@ -76,7 +78,7 @@ class GroupTraining:
 
     def checkpoint(self) -> Checkpoint:
         """The weights of all models as they are now, and their metrics on the whole training and test data."""
-        metrics = self._with_memory(lambda: [stack.metrics() for stack in self._stacks], self.state())
+        metrics = self._with_memory(self._metrics)
         values = [torch.cat(parts).numpy() for parts in zip(*metrics, strict=True)]
         buffers = [stack.buffers() for stack in self._stacks]
         return Checkpoint(
@@ -108,13 +110,21 @@ class GroupTraining:
             self._stacks.append(Stack(self._architecture, members, self._data, self._device, self._engine.capture))
 
     def _advance(self) -> None:
-        # A GPU would convolve in TF32, with 10 bits of mantissa, and no longer give the CPU's weights within rounding.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with arithmetic():
             for stack in self._stacks:
                 stack.advance(self.epoch + 1)
 
+    def _metrics(self) -> list[list[Tensor]]:
+        with arithmetic():
+            return [stack.metrics() for stack in self._stacks]
+
     def _with_memory(self, work: Callable[[], T], before: dict[str, NDArray[np.float32]] | None = None) -> T:
-        """Do some work; where memory does not suffice, halve the stack, go back to the state before, and try again."""
+        """Do some work; where memory does not suffice, halve the stack, go back to the state before, and try again.
+
+        Args:
+            work: what to do.
+            before: the state to go back to; None: work changes nothing, or there is none yet.
+        """
         while True:
             try:
                 return work()
@@ -122,6 +132,8 @@ class GroupTraining:
                 if self.stack == 1:
                     raise
             # Outside the handler: its traceback would keep the failed attempt's tensors alive.
+            if self._stacks:
+                before = before or self.state()
             self.stack = -(-self.stack // 2)
             self._stacks = []
             torch.cuda.empty_cache()

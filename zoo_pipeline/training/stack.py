@@ -32,6 +32,7 @@ class Stack:
 
     Attributes:
         models: how many there are.
+        steps: optimiser steps of an epoch.
     """
 
     def __init__(
@@ -53,31 +54,25 @@ class Stack:
             tensor.copy_(torch.stack([start[name] for start in starts]))
         self._optimizer = optimizer_for(parameters, every)
         self._data = data
+        self.steps = -(-len(data.train_images) // self._batch_size)
         self._train_labels = _labels(members, data).to(device)
         self._batch = torch.empty(0, device=device)
         self._replayed = CapturedStep(self._step) if capture else self._step
 
     @torch.no_grad()
-    def advance(self, epoch: int, most_steps: int | None = None) -> int:
-        """Train for one epoch (from 1), or for its first steps only.
-
-        Returns:
-            How many steps were taken.
-        """
+    def advance(self, epoch: int, most_steps: int | None = None) -> None:
+        """Train for one epoch (from 1), or for its first steps only."""
         rows, size = len(self._data.train_images), self._batch_size
         orders = torch.stack([data_order(member.seed, epoch, rows) for member in self._members]).to(self._device)
         labels = self._train_labels.gather(1, orders) if self._train_labels.dim() == 2 else self._train_labels[orders]
         seeds = [dropout_key(member.seed, epoch) for member in self._members]
-        epoch_keys = torch.tensor(seeds, dtype=torch.int32, device=self._device)
-        steps = -(-rows // size)
-        coefficients = self._optimizer.coefficients(epoch, steps)
-        taken = min(steps, most_steps or steps)
-        for step in range(taken):
+        keys = step_keys(torch.tensor(seeds, dtype=torch.int32, device=self._device), self.steps)
+        coefficients = self._optimizer.coefficients(epoch, self.steps)
+        for step in range(min(self.steps, most_steps or self.steps)):
             part = slice(step * size, (step + 1) * size)
             # The last batch may be smaller, and a captured step has one shape.
             run = self._replayed if part.stop <= rows else self._step
-            run(orders[:, part], labels[:, part], coefficients[step], step_keys(epoch_keys, step))
-        return taken
+            run(orders[:, part], labels[:, part], coefficients[step], keys[step])
 
     def _step(self, order: Tensor, labels: Tensor, coefficients: Tensor, keys: Tensor) -> None:
         """One optimiser step on the images of int64[models, batch]."""

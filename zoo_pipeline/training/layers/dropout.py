@@ -44,9 +44,10 @@ class Dropout:
         return gradient.mul_(self._mask)
 
 
-def step_keys(epoch_keys: Tensor, step: int) -> Tensor:
-    """A key int32[models] for one step from those of the epoch."""
-    return _mix(epoch_keys + step)
+def step_keys(epoch_keys: Tensor, steps: int) -> Tensor:
+    """Keys int32[steps, models] for the steps of an epoch, from the epoch's own int32[models]."""
+    step = torch.arange(steps, dtype=torch.int32, device=epoch_keys.device)
+    return _mix(epoch_keys[None, :] + step[:, None])
 
 
 def _mix(bits: Tensor) -> Tensor:
