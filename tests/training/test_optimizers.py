@@ -38,12 +38,6 @@ def members(optimizer, momentum) -> list[Hyperparameters]:
 
 
 def torchs(member, parameters):
-    kinds = {
-        "sgd": torch.optim.SGD,
-        "adam": torch.optim.Adam,
-        "adamw": torch.optim.AdamW,
-        "rmsprop": torch.optim.RMSprop,
-    }
     momentum = {"momentum": member.momentum} if member.optimizer in ("sgd", "rmsprop") else {}
     optimizer = KINDS[member.optimizer](
         parameters, lr=member.learning_rate, weight_decay=member.weight_decay, **momentum

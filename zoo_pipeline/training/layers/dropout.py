@@ -25,7 +25,7 @@ class Dropout:
         self.key = torch.zeros(len(probability), dtype=torch.int32, device=probability.device)
 
     def forward(self, values: Tensor) -> Tensor:
-        """The inputs, masked and scaled in place."""
+        """The inputs, masked and scaled; not in place, because the activation before needs its outputs again."""
         units = prod(values.shape[1:])
         number = torch.arange(units, dtype=torch.int32, device=values.device)
         key = _mix(self.key + self._number)
@@ -33,7 +33,8 @@ class Dropout:
         # The upper 24 bits as a fraction of 1.
         kept = ((bits >> 8) & 0xFFFFFF).float().mul_(2**-24) < self._keep[:, None]
         self._mask = torch.where(kept, 1 / self._keep[:, None], 0.0).view(values.shape)
-        return values.mul_(self._mask)
+        outputs = self._scratch.get(f"{self._name}.outputs", *values.shape)
+        return torch.mul(values, self._mask, out=outputs)
 
     def infer(self, values: Tensor) -> Tensor:
         """The inputs as they are."""
