@@ -25,7 +25,9 @@ def load_local(path: Path) -> Dataset:
     try:
         train, test = _read(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from None
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror or error}; check the path and its permissions"
+        ) from None
     _check_pair(path, train, test)
     train_labels, test_labels, classes = class_numbers(path, train.labels, test.labels)
     train_images, test_images = standardised(train.images, test.images)
