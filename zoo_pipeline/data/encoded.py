@@ -58,6 +58,8 @@ def common_shape(images: Sequence[EncodedImage]) -> tuple[int, int, int]:
 def decoded(images: Sequence[EncodedImage], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Decode images, grey or in colour as asked for.
 
+    PNG, BMP and PPM give the same bytes everywhere; of JPEG, versions of Pillow may round a value differently.
+
     Args:
         images: n images.
         shape: channels (1 or 3), height and width that are expected.

@@ -65,7 +65,7 @@ def _check_pair(path: Path, train: Rows, test: Rows) -> None:
 
 def _name(path: Path) -> str:
     """A name of letters, digits, '.', '_' and '-', other than those of the built-in datasets."""
-    whole = path.resolve()
+    whole = path.absolute()  # of a link, its own name
     stem = whole.name if whole.is_dir() else whole.stem
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:58] or "data"
     return f"{name}-local" if name in BUILT_IN else name
