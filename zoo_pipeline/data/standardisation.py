@@ -1,6 +1,7 @@
 """Pixels scaled by the mean and standard deviation of the training images."""
 
 from collections.abc import Sequence
+from math import sqrt  # rounded exactly everywhere, which ** 0.5 is not
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def _table(channel: Pixels) -> NDArray[np.float32]:
     total = sum(value * count for value, count in enumerate(counts))
     squares = sum(value * value * count for value, count in enumerate(counts))
     mean = total / number / 255
-    deviation = (number * squares - total * total) ** 0.5 / number / 255 or 1.0
+    deviation = sqrt(number * squares - total * total) / number / 255 or 1.0
     return ((np.arange(256) / 255 - mean) / deviation).astype(np.float32)
 
 
@@ -58,7 +59,7 @@ def _moments(channel: Pixels) -> tuple[float, float]:
     chunks = [channel[start : start + _CHUNK_ROWS] for start in range(0, len(channel), _CHUNK_ROWS)]
     mean = sum(float(chunk.sum(dtype=np.float64)) for chunk in chunks) / channel.size
     squares = sum(float(np.square(chunk.astype(np.float64) - mean).sum()) for chunk in chunks)
-    return mean, (squares / channel.size) ** 0.5
+    return mean, sqrt(squares / channel.size)
 
 
 def _scaled(images: Pixels, moments: Sequence[tuple[float, float]]) -> NDArray[np.float32]:
