@@ -1,6 +1,7 @@
 """What is declared of a dataset, so that a zoo can be planned before its data are read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,10 @@ class DatasetFacts:
     train_rows: int
     test_rows: int
     content_sha256: str | None = None
+
+    def resized(self, side: int) -> Self:
+        """The facts of `Dataset.resized(side)`; its hash is unknown until the images have been resized."""
+        channels, height, width = self.image_shape
+        if (height, width) == (side, side):
+            return self
+        return replace(self, image_shape=(channels, side, side), content_sha256=None)

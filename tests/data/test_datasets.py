@@ -81,11 +81,6 @@ def test_content_other_than_declared_is_refused(mnist_dir, tmp_path):
         load_dataset("mnist-10k", tmp_path)
 
 
-def test_unknown_names_are_refused():
-    with pytest.raises(DataError, match="expected one of digits, tetris, mnist, mnist-10k"):
-        load_dataset("cifar")
-
-
 def test_the_whole_of_mnist_is_read_from_its_four_files_plain_or_gzipped(tmp_path):
     """Files of the real names and sizes, filled with noise."""
     generator = np.random.default_rng(0)

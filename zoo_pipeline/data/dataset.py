@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_pipeline.data.resizing import resized_images
 from zoo_pipeline.dataset_facts import DatasetFacts
 
 
@@ -62,3 +63,31 @@ class Dataset:
             test_rows=len(self.test_images),
             content_sha256=self.content_sha256,
         )
+
+    def resized(self, side: int) -> Self:
+        """The dataset with square images of `side` pixels; itself where they are that already."""
+        if self.train_images.shape[2:] == (side, side):
+            return self
+        return replace(
+            self,
+            train_images=resized_images(self.train_images, side),
+            test_images=resized_images(self.test_images, side),
+        )
+
+    def part(self, fraction: float) -> Self:
+        """The dataset with a fraction of its training images, at least one, and all of its test images.
+
+        Which ones depends on the number of training images alone, and a larger part holds every smaller one. They
+        stay in their order, so that the whole is the dataset as it was.
+
+        Args:
+            fraction: of the training images, in (0, 1].
+        """
+        rows = len(self.train_images)
+        kept_rows = max(1, round(fraction * rows))
+        if kept_rows == rows:
+            return self
+        # A bit generator's raw numbers are the same in every version of numpy; those of its distributions may change.
+        mixed = np.argsort(np.random.PCG64(0).random_raw(rows), kind="stable")
+        kept = np.sort(mixed[:kept_rows])
+        return replace(self, train_images=self.train_images[kept], train_labels=self.train_labels[kept])

@@ -1,53 +1,60 @@
-"""Datasets by name."""
+"""Datasets by name or path."""
 
+import os
+from difflib import get_close_matches
 from pathlib import Path
 
+from zoo_pipeline.data.built_in import BUILT_IN
 from zoo_pipeline.data.dataset import Dataset
 from zoo_pipeline.data.digits import digits
+from zoo_pipeline.data.hub import load_hub
+from zoo_pipeline.data.local import SUFFIXES, load_local
 from zoo_pipeline.data.mnist import mnist, mnist_10k
 from zoo_pipeline.data.tetris import tetris
 from zoo_pipeline.dataset_facts import DatasetFacts
 from zoo_pipeline.errors import DataError
 
-# Declared, so that a zoo can be planned without reading the data; loading checks the content against it.
-BUILT_IN = {
-    facts.name: facts
-    for facts in (
-        DatasetFacts(
-            "digits", (1, 8, 8), 10, 1_437, 360, "232bef233e772000f04ccef4872bc7eb8deb755027d005586edd6d542b00942c"
-        ),
-        DatasetFacts(
-            "tetris", (1, 4, 4), 4, 1_000, 500, "9192278fa3d1fc50f0aa260cd9dbc2488e3e5c74365d3976dd540a8b7ed923cd"
-        ),
-        DatasetFacts("mnist", (1, 28, 28), 10, 60_000, 10_000),
-        DatasetFacts(
-            "mnist-10k",
-            (1, 28, 28),
-            10,
-            8_000,
-            2_000,
-            "e5b468f2ac8490aa509ba02df844023c32432e44d4839cadca19ca4e50001c2b",
-        ),
-    )
-}
+
+def facts_of(dataset: str, data_dir: Path | None = None) -> DatasetFacts:
+    """What the plan needs to know of a dataset: declared for the built-in ones, read for a path.
+
+    Raises:
+        DataError: unknown name, or data that cannot be read.
+    """
+    return BUILT_IN[dataset] if dataset in BUILT_IN else load_dataset(dataset, data_dir).facts
 
 
-def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
-    """Load a built-in dataset; `data_dir` holds the folder mnist/ where files are needed.
+def load_dataset(dataset: str, data_dir: Path | None = None) -> Dataset:
+    """Load a built-in dataset or one's own.
+
+    Args:
+        dataset: a name of `BUILT_IN`, or the path of a .npz or .parquet file or of a folder. Paths other than these
+            two have a separator, or are those of an existing folder.
+        data_dir: where built-in datasets that need files have a folder each, such as mnist/.
 
     Raises:
         DataError: unknown name, a file missing or damaged, or content other than declared.
     """
-    if name not in BUILT_IN:
-        raise DataError(f"{name}: no such dataset; expected one of {', '.join(BUILT_IN)}")
-    dataset = _load(name, data_dir)
-    declared = BUILT_IN[name].content_sha256
-    if declared is not None and dataset.content_sha256 != declared:
+    if dataset not in BUILT_IN:
+        if not _is_path(dataset):
+            matches = get_close_matches(dataset, BUILT_IN, n=1, cutoff=0.5)
+            raise DataError(
+                f"{dataset}: no such dataset{f' (did you mean {matches[0]}?)' if matches else ''}; "
+                f"expected one of {', '.join(BUILT_IN)}, or the path of a .npz or .parquet file or of a folder"
+            )
+        return load_local(Path(dataset).expanduser())
+    loaded = _load(dataset, data_dir)
+    declared = BUILT_IN[dataset].content_sha256
+    if declared is not None and loaded.content_sha256 != declared:
         raise DataError(
-            f"{name}: content hash {dataset.content_sha256}, expected {declared}; "
+            f"{dataset}: content hash {loaded.content_sha256}, expected {declared}; "
             f"the files or the library that makes the data differ from those this version knows"
         )
-    return dataset
+    return loaded
+
+
+def _is_path(dataset: str) -> bool:
+    return dataset.endswith(SUFFIXES) or os.sep in dataset or os.path.isdir(dataset)  # noqa: PTH112  (False on errors)
 
 
 def _load(name: str, data_dir: Path | None) -> Dataset:
@@ -58,5 +65,7 @@ def _load(name: str, data_dir: Path | None) -> Dataset:
             return tetris()
         case "mnist":
             return mnist(data_dir)
-        case _:
+        case "mnist-10k":
             return mnist_10k(data_dir)
+        case _:
+            return load_hub(BUILT_IN[name], data_dir)
