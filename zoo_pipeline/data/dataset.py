@@ -40,17 +40,6 @@ class Dataset:
             sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()
 
-    def part(self, fraction: float) -> Self:
-        """A share of the training rows (rounded, at least one), the first of a fixed mixed order; all of the tests.
-
-        The order depends on the number of rows alone, so smaller shares are contained in larger ones.
-        """
-        if fraction == 1:
-            return self
-        rows = len(self.train_images)
-        chosen = np.random.default_rng(rows).permutation(rows)[: max(1, round(fraction * rows))]
-        return replace(self, train_images=self.train_images[chosen], train_labels=self.train_labels[chosen])
-
     @property
     def facts(self) -> DatasetFacts:
         """What the plan needs to know, read from the data."""
