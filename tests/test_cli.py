@@ -14,7 +14,7 @@ import pytest
 from zoo_pipeline.cli import main
 from zoo_pipeline.store.shards import contents_sha256
 
-SMALL = ["--set", "zoo.training.epochs=2", "--set", "zoo.population.models=4", "--set", "zoo.population.group_size=2"]
+SMALL = ["--set", "zoo.training.epochs=2", "--set", "zoo.population.seeds=4", "--set", "zoo.population.group_size=2"]
 INLINE = ["--executor", "inline"]
 
 
@@ -68,7 +68,7 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
         (["run", "digits-dmo", "--out", "OUT"], "no such recipe (did you mean digits-demo?)"),
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.epoch=3"], "unknown key (did you mean epochs?)"),
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.epochs=0"], "zoo.training.epochs: got 0"),
-        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.models=0"], "zoo.population.models: got 0"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.seeds=0"], "zoo.population.seeds: got 0"),
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.batch_size=5000"], "has 1437 training images"),
         (
             ["run", "digits-demo", "--out", "OUT", "--set", "zoo.model={architecture: cnn-s}"],
@@ -83,7 +83,7 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
             "requires an argument",
         ),
         (["run", "digits-demo", "--out", ""], "expected a path or a URI, got an empty text"),
-        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.models=5000"], "use zoo train alone"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.seeds=5000"], "use zoo train alone"),
         (["train"], "Missing argument 'CONFIG'"),
         (["train", "x" * 300 + ".yaml", "--out", "OUT"], "File name too long"),
         (["train", "digits-demo", "--out", "simplecache::memory://x"], "chained addresses"),
@@ -130,7 +130,7 @@ def test_a_relative_place_is_refused_under_a_submitted_job(capsys, tmp_path, mon
 
 @pytest.mark.parametrize("executor", ["ray", "inline"])
 def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(executor, tmp_path):
-    sizes = ["--set", "zoo.population.models=400", "--set", "zoo.population.group_size=4"]
+    sizes = ["--set", "zoo.population.seeds=400", "--set", "zoo.population.group_size=4"]
     out = tmp_path / "run"
     command = [sys.executable, "-m", "zoo_pipeline.cli", "train", "digits-demo", *sizes, "--out", str(out)]
     command += ["--executor", executor, *(["--ray-address", "local"] if executor == "ray" else [])]
@@ -194,7 +194,7 @@ def test_a_failing_group_gives_exit_code_1_and_the_others_finish(capsys, tmp_pat
 def test_a_killed_and_resumed_run_ends_with_the_contents_of_an_undisturbed_one(tmp_path):
     sizes = [
         "--set",
-        "zoo.population.models=24",
+        "zoo.population.seeds=24",
         "--set",
         "zoo.population.group_size=2",
         "--set",

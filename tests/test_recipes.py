@@ -5,10 +5,9 @@ import yaml
 from pydantic import ValidationError
 
 from zoo_pipeline.architecture import ARCHITECTURES
-from zoo_pipeline.config import ModelConfig, TrainingConfig, ZooSpec
-from zoo_pipeline.data import BUILT_IN
+from zoo_pipeline.config import ModelConfig, TrainingConfig
 from zoo_pipeline.errors import ConfigError
-from zoo_pipeline.hyperparameters import ACTIVATIONS, INITIALISATIONS, OPTIMIZERS
+from zoo_pipeline.hyperparameters import ACTIVATIONS, INITIALISATIONS, OPTIMIZERS, SCHEDULES
 from zoo_pipeline.recipes import load_config, recipe_names
 
 
@@ -34,7 +33,7 @@ def test_all_mistakes_are_reported_at_once_each_on_its_line():
     overrides = [
         "zoo.trainng.epochs=3",
         "zoo.training.optimizer=adma",
-        "zoo.population.models=0",
+        "zoo.population.seeds=0",
         "zoo.training.epochs=x",
     ]
     with pytest.raises(ConfigError) as caught:
@@ -44,7 +43,7 @@ def test_all_mistakes_are_reported_at_once_each_on_its_line():
     text = "\n".join(lines)
     assert "zoo.trainng: unknown key (did you mean training?); expected one of dataset, model, training" in text
     assert 'zoo.training.optimizer: got "adma" (did you mean adam?)' in text
-    assert "zoo.population.models: got 0; input should be greater than or equal to 1" in text
+    assert "zoo.population.seeds: got 0; input should be greater than or equal to 1" in text
     assert 'zoo.training.epochs: got "x"; input should be a valid integer' in text
 
 
@@ -56,7 +55,7 @@ def test_all_mistakes_are_reported_at_once_each_on_its_line():
         ("zoo.training.epochs=1.5", "zoo.training.epochs: got 1.5"),
         ("zoo.training.learning_rate=.nan", "learning_rate: got NaN; input should be a finite number"),
         ("zoo.training.learning_rate=-1", "learning_rate: got -1"),
-        ("zoo.training.momentum=0.9", "momentum is for sgd, but optimizer is adam; remove momentum"),
+        ("zoo.training.momentum=0.9", "training.momentum is for sgd and rmsprop, but optimizer is adam; remove it"),
         ("zoo.model.architecture=cnn-s", "hidden widths are for mlp, but architecture is cnn-s"),
         ("zoo.model.activation=tahn", "(did you mean tanh?)"),
         ("zoo=7", "zoo: got 7; input should be an object"),
@@ -101,7 +100,7 @@ def test_the_allowed_words_of_the_configuration_are_those_of_the_code():
     assert set(allowed(ModelConfig, "activation")) == set(ACTIVATIONS)
     assert set(allowed(ModelConfig, "initialisation")) == set(INITIALISATIONS)
     assert allowed(TrainingConfig, "optimizer") == OPTIMIZERS
-    assert set(allowed(ZooSpec, "dataset")) == set(BUILT_IN)
+    assert set(allowed(TrainingConfig, "schedule")) == set(SCHEDULES)
 
 
 def test_missing_keys_and_unknown_recipes_are_named():

@@ -1,5 +1,6 @@
 """Datasets by name."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from zoo_pipeline.data.dataset import Dataset
@@ -28,8 +29,29 @@ BUILT_IN = {
             2_000,
             "e5b468f2ac8490aa509ba02df844023c32432e44d4839cadca19ca4e50001c2b",
         ),
+        DatasetFacts("fashion-mnist", (1, 28, 28), 10, 60_000, 10_000),
+        DatasetFacts("svhn", (3, 32, 32), 10, 73_257, 26_032),
+        DatasetFacts("usps", (1, 16, 16), 10, 7_291, 2_007),
+        DatasetFacts("cifar10", (3, 32, 32), 10, 50_000, 10_000),
+        DatasetFacts("cifar100", (3, 32, 32), 100, 50_000, 10_000),
+        DatasetFacts("stl10", (3, 96, 96), 10, 5_000, 8_000),
+        DatasetFacts("tiny-imagenet", (3, 64, 64), 200, 100_000, 10_000),
+        DatasetFacts("eurosat", (3, 64, 64), 10, 21_600, 5_400),
     )
 }
+
+
+def facts_of(dataset: str, data_dir: Path | None = None) -> DatasetFacts:  # noqa: ARG001
+    """What the plan needs to know of a dataset, as it is declared.
+
+    Raises:
+        DataError: unknown name.
+    """
+    if dataset not in BUILT_IN:
+        nearest = get_close_matches(dataset, BUILT_IN, n=1, cutoff=0.5)
+        meant = f" (did you mean {nearest[0]}?)" if nearest else ""
+        raise DataError(f"zoo.dataset: got {dataset}{meant}; expected one of {', '.join(BUILT_IN)}")
+    return BUILT_IN[dataset]
 
 
 def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
