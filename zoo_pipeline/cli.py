@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -38,6 +38,7 @@ AllPublished = Annotated[bool, typer.Option("--all-published", help="all publish
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 INTERRUPTED = 130  # as a shell has it for SIGINT
+TABLE_WIDTH = 120  # of the table of zoos
 console = Console(highlight=False, markup=False)
 
 
@@ -54,13 +55,16 @@ def plan(
         if config is not None or overrides:
             raise ConfigError("--all-published: plans the published zoos as they are; name no CONFIG and no --set")
         zoos = totals([made.summary() for made in workflow.published()])
-        _show(zoos, zoos_table(zoos), as_json)
+        if as_json:
+            print(json.dumps(zoos, indent=1))
+        else:  # wide, whatever the terminal: a cut figure is none
+            Console(highlight=False, width=max(console.width, TABLE_WIDTH)).print(zoos_table(zoos))
         return
     if config is None:
         raise ConfigError("no CONFIG is named: expected a recipe, a YAML file, or --all-published")
     summaries = [made.summary() for made in workflow.planned(config, overrides, data_dir)]
     if as_json:
-        _show(summaries[0] if len(summaries) == 1 else {"runs": summaries}, None, as_json)
+        print(json.dumps(summaries[0] if len(summaries) == 1 else {"runs": summaries}, indent=1))
         return
     for summary in summaries:
         console.print(plan_table(summary))
@@ -135,7 +139,10 @@ def run_all(
 def status(run: Run, as_json: AsJson = False) -> None:
     """Say what of a run is done, missing or damaged."""
     found = workflow.status(run)
-    _show(found, status_table(found), as_json)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        console.print(status_table(found))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -185,13 +192,6 @@ def _fail(results: "list[TrainingReport]") -> None:
     if failures:
         print(f"zoo: {len(failures)} groups failed; --resume tries them again", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _show(content: dict[str, Any], table: Any, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(content, indent=1))
-    else:
-        console.print(table)
 
 
 if __name__ == "__main__":
