@@ -225,3 +225,6 @@ def test_the_wheel_lists_every_package() -> None:
     folders = {name for name, path in MODULES.items() if path.name == "__init__.py"}
     assert set(setuptools["packages"]) == folders | {"zoo_pipeline.recipes"}
     assert setuptools["package-dir"]["zoo_pipeline.recipes"] == "jobs/recipes"
+    recipes = ROOT / "jobs" / "recipes"
+    carried = {path for pattern in setuptools["package-data"]["zoo_pipeline.recipes"] for path in recipes.glob(pattern)}
+    assert carried == set(recipes.rglob("*.yaml"))

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from zoo_pipeline.architecture import RESNETS
 from zoo_pipeline.axes import (
     Activation,
     BatchSize,
@@ -43,9 +44,11 @@ class ModelConfig(Part):
     initialisation: Initialisation = "default"
 
     @model_validator(mode="after")
-    def _hidden_is_for_mlps(self) -> Self:
+    def _layers_fit_the_architecture(self) -> Self:
         if self.hidden and self.architecture != "mlp":
             raise ValueError(f"hidden widths are for mlp, but architecture is {self.architecture}; remove hidden")
+        if not self.bias and self.architecture in RESNETS:
+            raise ValueError(f"bias cannot be left out of {self.architecture}; remove bias")
         return self
 
 
@@ -144,6 +147,12 @@ class ZooSpec(Part):
                 f"{where} is for {' and '.join(WITH_MOMENTUM)}, but optimizer is {' or '.join(sorted(optimizers))}; "
                 f"remove it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _dropout_is_used(self) -> Self:
+        if self.model.architecture in RESNETS and (self.training.dropout > 0 or self.population.varies("dropout")):
+            raise ValueError(f"dropout is for mlp and the CNNs, {self.model.architecture} has none; remove dropout")
         return self
 
     @model_validator(mode="after")
