@@ -144,7 +144,7 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.seeds=5000"], "use zoo train alone"),
         (["train"], "Missing argument 'CONFIG'"),
         (["plan"], "no CONFIG is named: expected a recipe, a YAML file, or --all-published"),
-        (["plan", "digits-demo", "--set", "zoo.dataset=digit"], "zoo.dataset: got digit (did you mean digits?)"),
+        (["plan", "digits-demo", "--set", "zoo.dataset=digit"], "digit: no such dataset (did you mean digits?)"),
         (["train", "x" * 300 + ".yaml", "--out", "OUT"], "File name too long"),
         (["train", "digits-demo", "--out", "simplecache::memory://x"], "chained addresses"),
         (["analyze", "OUT"], "has no spec.json; is this a run directory?"),

@@ -50,7 +50,7 @@ def facts_of(dataset: str, data_dir: Path | None = None) -> DatasetFacts:  # noq
     if dataset not in BUILT_IN:
         nearest = get_close_matches(dataset, BUILT_IN, n=1, cutoff=0.5)
         meant = f" (did you mean {nearest[0]}?)" if nearest else ""
-        raise DataError(f"zoo.dataset: got {dataset}{meant}; expected one of {', '.join(BUILT_IN)}")
+        raise DataError(f"{dataset}: no such dataset{meant}; expected one of {', '.join(BUILT_IN)}")
     return BUILT_IN[dataset]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo_pipeline.axes import AXES
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.report import ReportData, principal_components, render
 from zoo_pipeline.store.analyses import read_analysis
@@ -86,7 +87,7 @@ def _varied(population: dict[str, Any]) -> dict[str, str]:
         axes = ", ".join(_spoken(axis) for axis in population["random"]["axes"])
         return {"Drawn at random": f"{axes} at {population['random']['points']:,} points"}
     if population["list"] is not None:
-        axes = ", ".join(dict.fromkeys(_spoken(axis) for point in population["list"] for axis in point))
+        axes = ", ".join(dict.fromkeys(_spoken(axis) for axis in AXES for point in population["list"] if axis in point))
         return {"Listed": f"{axes} at {len(population['list']):,} points"}
     return {}
 
