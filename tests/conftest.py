@@ -19,7 +19,7 @@ from zoo_pipeline.workflow import Options, run, train
 settings.register_profile("zoo", deadline=None)  # timings are never asserted: the machines are noisy
 settings.load_profile("zoo")
 
-SMALL = ("zoo.training.epochs=3", "zoo.population.models=6", "zoo.population.group_size=2")
+SMALL = ("zoo.training.epochs=3", "zoo.population.seeds=6", "zoo.population.group_size=2")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,8 @@ from zoo_pipeline.errors import ConfigError
         (Architecture("cnn-s", (1, 28, 28), 10), 2_464),
         (Architecture("cnn-s", (3, 28, 28), 10), 2_864),
         (Architecture("cnn-l", (3, 32, 32), 10), 10_853),
+        (Architecture("resnet-18", (3, 32, 32), 10), 11_173_962),
+        (Architecture("resnet-18", (3, 64, 64), 200), 11_271_432),
         (Architecture("mlp", (1, 28, 28), 10, hidden=(10,)), 7_960),
         (Architecture("mlp", (1, 4, 4), 4, hidden=(5,), bias=False), 100),
         (Architecture("mlp", (1, 8, 8), 10, hidden=(16,)), 1_210),

@@ -14,7 +14,7 @@ import pytest
 from zoo_pipeline.cli import main
 from zoo_pipeline.store.shards import contents_sha256
 
-SMALL = ["--set", "zoo.training.epochs=2", "--set", "zoo.population.models=4", "--set", "zoo.population.group_size=2"]
+SMALL = ["--set", "zoo.training.epochs=2", "--set", "zoo.population.seeds=4", "--set", "zoo.population.group_size=2"]
 INLINE = ["--executor", "inline"]
 
 
@@ -33,6 +33,64 @@ def test_plan_prints_a_table_or_json_and_changes_nothing(capsys, tmp_path, monke
     assert (found["models"], found["checkpoints"], found["dimension"], found["groups"]) == (256, 13_056, 100, 2)
     assert found["raw_bytes"] == 13_056 * 432
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_published_zoos_are_planned_in_one_table(capsys):
+    assert main(["plan", "--all-published", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["zoos"]) == 27
+    assert {key: found["totals"][key] for key in ("models", "states")} == {"models": 50_360, "states": 2_585_360}
+    assert found["zoos"][-1] == {
+        "name": "usps-cnn-s-seed", "dataset": "usps", "architecture": "cnn-s", "dimension": 2_464, "models": 1_000,
+        "states": 51_000, "groups": 32, "files": 32, "raw_bytes": 51_000 * (4 * 2_464 + 32),
+    }  # fmt: skip
+    assert main(["plan", "--all-published"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 27 + 1
+    assert lines[-1].split()[:4] == ["27", "zoos", "50,360", "2,585,360"]
+    assert "tiny-imagenet-resnet-18-seed" in lines[-5]
+    assert main(["plan", "digits-demo", "--all-published"]) == 2
+    assert "name no CONFIG and no --set" in capsys.readouterr().err
+
+
+@pytest.fixture
+def two_runs(tmp_path) -> str:
+    """A recipe that makes two small runs."""
+    path = tmp_path / "two.yaml"
+    path.write_text(
+        "name: 'two-{seeding}'\nzoo:\n  dataset: digits\n  model: {architecture: mlp, hidden: [4]}\n"
+        "  training: {optimizer: adam, learning_rate: 1e-3, batch_size: 64, epochs: 2}\n"
+        "  population: {seeds: 2, seeding: [fixed, random], grid: {activation: [tanh, relu]}}\n"
+    )
+    return str(path)
+
+
+def test_a_recipe_that_makes_several_runs_trains_each_in_a_directory_of_its_name(capsys, tmp_path, two_runs):
+    assert main(["plan", two_runs]) == 0
+    text = capsys.readouterr().out
+    assert "two-fixed" in text
+    assert "two-random" in text
+    assert main(["plan", two_runs, "--json"]) == 0
+    assert [run["models"] for run in json.loads(capsys.readouterr().out)["runs"]] == [4, 4]
+    out = tmp_path / "runs"
+    assert main(["run", two_runs, "--out", str(out), *INLINE]) == 0
+    for name in ("two-fixed", "two-random"):
+        assert (out / name / "manifest.json").exists()
+        assert "activation tanh, relu" in (out / name / "report.html").read_text()
+    seeds = [pq.read_table(out / name / "models.parquet")["seed"].to_pylist() for name in ("two-fixed", "two-random")]
+    assert seeds[0] == [0, 1, 0, 1]
+    assert len({*seeds[0], *seeds[1]}) == 6
+    assert main(["train", two_runs, "--out", str(out), *INLINE]) == 2
+    assert "already holds this run" in capsys.readouterr().err
+
+
+def test_of_several_runs_none_is_started_where_one_is_refused(capsys, tmp_path, two_runs):
+    out = tmp_path / "runs"
+    (out / "two-random").mkdir(parents=True)
+    (out / "two-random" / "diary.txt").write_text("mine")
+    assert main(["train", two_runs, "--out", str(out), *INLINE]) == 2
+    assert "two-random: not empty and not a run" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["two-random"]
 
 
 def test_run_trains_analyses_and_reports(capsys, tmp_path):
@@ -68,7 +126,7 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
         (["run", "digits-dmo", "--out", "OUT"], "no such recipe (did you mean digits-demo?)"),
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.epoch=3"], "unknown key (did you mean epochs?)"),
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.epochs=0"], "zoo.training.epochs: got 0"),
-        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.models=0"], "zoo.population.models: got 0"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.seeds=0"], "zoo.population.seeds: got 0"),
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.batch_size=5000"], "has 1437 training images"),
         (
             ["run", "digits-demo", "--out", "OUT", "--set", "zoo.model={architecture: cnn-s}"],
@@ -83,8 +141,10 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
             "requires an argument",
         ),
         (["run", "digits-demo", "--out", ""], "expected a path or a URI, got an empty text"),
-        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.models=5000"], "use zoo train alone"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.seeds=5000"], "use zoo train alone"),
         (["train"], "Missing argument 'CONFIG'"),
+        (["plan"], "no CONFIG is named: expected a recipe, a YAML file, or --all-published"),
+        (["plan", "digits-demo", "--set", "zoo.dataset=digit"], "digit: no such dataset (did you mean digits?)"),
         (["train", "x" * 300 + ".yaml", "--out", "OUT"], "File name too long"),
         (["train", "digits-demo", "--out", "simplecache::memory://x"], "chained addresses"),
         (["analyze", "OUT"], "has no spec.json; is this a run directory?"),
@@ -130,7 +190,7 @@ def test_a_relative_place_is_refused_under_a_submitted_job(capsys, tmp_path, mon
 
 @pytest.mark.parametrize("executor", ["ray", "inline"])
 def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(executor, tmp_path):
-    sizes = ["--set", "zoo.population.models=400", "--set", "zoo.population.group_size=4"]
+    sizes = ["--set", "zoo.population.seeds=400", "--set", "zoo.population.group_size=4"]
     out = tmp_path / "run"
     command = [sys.executable, "-m", "zoo_pipeline.cli", "train", "digits-demo", *sizes, "--out", str(out)]
     command += ["--executor", executor, *(["--ray-address", "local"] if executor == "ray" else [])]
@@ -194,7 +254,7 @@ def test_a_failing_group_gives_exit_code_1_and_the_others_finish(capsys, tmp_pat
 def test_a_killed_and_resumed_run_ends_with_the_contents_of_an_undisturbed_one(tmp_path):
     sizes = [
         "--set",
-        "zoo.population.models=24",
+        "zoo.population.seeds=24",
         "--set",
         "zoo.population.group_size=2",
         "--set",

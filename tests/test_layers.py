@@ -24,7 +24,8 @@ FLOORS = (
     ("zoo",),
     ("training", "trajectories", "store", "report"),
     ("data", "models"),
-    ("plan", "recipes", "config", "architecture", "hyperparameters", "dataset_facts", "errors", "version"),
+    ("recipes", "expansion", "mistakes"),
+    ("plan", "points", "config", "axes", "architecture", "hyperparameters", "dataset_facts", "errors", "version"),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -230,3 +231,6 @@ def test_the_wheel_lists_every_package() -> None:
     folders = {name for name, path in MODULES.items() if path.name == "__init__.py"}
     assert set(setuptools["packages"]) == folders | {"zoo_pipeline.recipes"}
     assert setuptools["package-dir"]["zoo_pipeline.recipes"] == "jobs/recipes"
+    recipes = ROOT / "jobs" / "recipes"
+    carried = {path for pattern in setuptools["package-data"]["zoo_pipeline.recipes"] for path in recipes.glob(pattern)}
+    assert carried == set(recipes.rglob("*.yaml"))

@@ -150,8 +150,8 @@ def test_the_readme_draws_the_run_directory_as_it_is(place):
 def odd_runs(tmp_path_factory) -> list[Path]:
     """A run whose shard says that model 1 diverged, and one whose trajectories are single checkpoints."""
     out, single = tmp_path_factory.mktemp("diverged") / "run", tmp_path_factory.mktemp("single") / "run"
-    run(Options("digits-demo", str(single), ("zoo.training.epochs=1", "zoo.population.models=1"), executor="inline"))
-    sizes = ("zoo.training.epochs=3", "zoo.population.models=4", "zoo.population.group_size=4")
+    run(Options("digits-demo", str(single), ("zoo.training.epochs=1", "zoo.population.seeds=1"), executor="inline"))
+    sizes = ("zoo.training.epochs=3", "zoo.population.seeds=4", "zoo.population.group_size=4")
     run(Options("digits-demo", str(out), sizes, executor="inline"))
     shard = out / "checkpoints" / "group-00000.parquet"
     table = pq.read_table(shard)
@@ -227,8 +227,7 @@ def test_hashes_are_what_the_page_says(small_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(blocks(section("What is hashed"), "python")[0], "format.md", "exec"), names)
-    first = pq.read_table(small_run / "models.parquet").to_pylist()[0]
-    assert (first["seed"], first["model_key"]) == (0, names["key_of_seed_0"])
+    assert names["model"]["model_id"] == 5  # the snippet has checked the keys of all models
     assert Zoo(str(small_run)).key == names["document"]["spec_hash"][:12]
 
 

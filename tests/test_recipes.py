@@ -5,17 +5,100 @@ import yaml
 from pydantic import ValidationError
 
 from zoo_pipeline.architecture import ARCHITECTURES
-from zoo_pipeline.config import ModelConfig, TrainingConfig, ZooSpec
-from zoo_pipeline.data import BUILT_IN
+from zoo_pipeline.config import ModelConfig, TrainingConfig
 from zoo_pipeline.errors import ConfigError
-from zoo_pipeline.hyperparameters import ACTIVATIONS, INITIALISATIONS, OPTIMIZERS
-from zoo_pipeline.recipes import load_config, recipe_names
+from zoo_pipeline.hyperparameters import ACTIVATIONS, INITIALISATIONS, OPTIMIZERS, SCHEDULES
+from zoo_pipeline.recipes import load_config, load_configs, published_names, recipe_names
+from zoo_pipeline.workflow import planned, published
 
 
 def test_every_recipe_is_valid_and_named_like_its_file():
     assert {"digits-demo", "tetris-seeds", "mnist-a1", "mnist-a2"} <= set(recipe_names())
     for name in recipe_names():
         assert load_config(name).name == name
+
+
+def test_the_published_zoos_are_27_and_each_is_a_recipe_of_its_own():
+    names = published_names()
+    assert len(names) == 27
+    for name in names:
+        config = load_config(name, ["zoo.population.seeds=3"])
+        assert (config.name, config.zoo.population.seeds) == (name, 3)
+    assert load_config("mnist-cnn-s-hyp-random").zoo.population.seeding == "random"
+    assert load_config("stl10-cnn-l-seed").zoo.model.image_side == 32
+
+
+def test_the_published_zoos_sum_to_the_published_numbers():
+    """Model Zoos (arXiv 2209.14764): 47,360 small models of 51 states, 3,000 ResNet-18s of 50, 60 and 60."""
+    plans = published()
+    assert sum(made.models for made in plans) == 50_360
+    assert sum(made.checkpoints for made in plans) == 2_585_360
+    sizes = {made.config.name: (made.architecture.dimension, made.models, made.checkpoints) for made in plans}
+    assert sizes["mnist-cnn-s-seed"] == (2_464, 1_000, 51_000)
+    assert sizes["fashion-mnist-cnn-s-hyp-fixed"] == (2_464, 2_560, 130_560)
+    assert sizes["svhn-cnn-s-hyp-random"] == (2_864, 4_320, 220_320)
+    assert sizes["usps-cnn-s-hyp-fixed"] == (2_464, 2_560, 130_560)
+    assert sizes["cifar10-cnn-l-hyp-random"] == (10_853, 1_280, 65_280)
+    assert sizes["stl10-cnn-l-seed"] == (10_853, 1_000, 51_000)
+    assert sizes["tiny-imagenet-resnet-18-seed"] == (11_271_432, 1_000, 60_000)
+    hyp = [made for made in plans if "-hyp-" in made.config.name]
+    assert all(
+        len({model.seed for group in made.groups for model in group.models}) in (10, made.models) for made in hyp
+    )
+
+
+def test_the_populations_of_the_papers_have_their_sizes():
+    for name in ("paper-a1", "paper-a2"):
+        (made,) = planned(name)
+        assert (made.models, made.epochs) == (250, 50)
+    assert planned("tetris-seed")[0].models == 1_000
+    assert planned("tetris-hyp")[0].summary()["points"] == 72
+
+
+def test_a_recipe_of_lists_makes_a_run_of_each(tmp_path):
+    tree = load_config("digits-demo").model_dump(mode="json")
+    tree["name"] = "{dataset}-{architecture}-{seeding}"
+    tree["zoo"]["dataset"] = ["digits", "data/own.npz"]
+    tree["zoo"]["model"] = [{"architecture": "mlp", "hidden": [4]}, {"architecture": "cnn-s", "image_side": 28}]
+    tree["zoo"]["population"]["seeding"] = ["fixed", "random"]
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    configs = load_configs(str(path), ["zoo.training.epochs=7"])
+    assert [config.name for config in configs] == [
+        f"{dataset}-{architecture}-{seeding}"
+        for dataset in ("digits", "own")
+        for architecture in ("mlp", "cnn-s")
+        for seeding in ("fixed", "random")
+    ]
+    last = configs[-1].zoo
+    assert (last.dataset, last.model.architecture, last.population.seeding) == ("data/own.npz", "cnn-s", "random")
+    assert {config.zoo.training.epochs for config in configs} == {7}
+    with pytest.raises(ConfigError, match=r"makes 8 runs, expected one; name one of digits-mlp-fixed, digits-mlp-ra"):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["zoo.dataset=[digits, tetris]"],
+            "name: gives two of the 2 runs the name digits-demo; tell them apart by {da",
+        ),
+        (["name='{epochs}'"], "name: got {epochs}; in braces, expected {dataset}, {architecture}, {seeding}"),
+        (["zoo.dataset=[]"], "zoo.dataset: got an empty list"),
+        (["zoo.dataset=[digits, 7]", "name='{dataset}'"], "zoo.dataset: got 7; input should be a valid string"),
+        (["zoo.model=[{architecture: mpl}]"], 'zoo.model.architecture: got "mpl" (did you mean mlp?)'),
+        (["zoo.training.epochs=[1, 2]"], "zoo.training.epochs: got [1, 2]"),
+        (["zoo.model=[{architecture: mlp}]", "zoo.model.bias=true"], "model is a value, not a mapping"),
+        (["zoo.model={architecture: resnet-18, bias: false}"], "bias cannot be left out of resnet-18"),
+        (["zoo.model={architecture: resnet-18}", "zoo.training.dropout=0.1"], "dropout is for mlp and the CNNs, resn"),
+    ],
+)
+def test_a_bad_list_gets_one_line(overrides, message):
+    with pytest.raises(ConfigError) as caught:
+        load_configs("digits-demo", overrides)
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_set_changes_one_value_and_reads_numbers_as_yaml_1_2_does():
@@ -34,7 +117,7 @@ def test_all_mistakes_are_reported_at_once_each_on_its_line():
     overrides = [
         "zoo.trainng.epochs=3",
         "zoo.training.optimizer=adma",
-        "zoo.population.models=0",
+        "zoo.population.seeds=0",
         "zoo.training.epochs=x",
     ]
     with pytest.raises(ConfigError) as caught:
@@ -44,7 +127,7 @@ def test_all_mistakes_are_reported_at_once_each_on_its_line():
     text = "\n".join(lines)
     assert "zoo.trainng: unknown key (did you mean training?); expected one of dataset, model, training" in text
     assert 'zoo.training.optimizer: got "adma" (did you mean adam?)' in text
-    assert "zoo.population.models: got 0; input should be greater than or equal to 1" in text
+    assert "zoo.population.seeds: got 0; input should be greater than or equal to 1" in text
     assert 'zoo.training.epochs: got "x"; input should be a valid integer' in text
 
 
@@ -56,7 +139,7 @@ def test_all_mistakes_are_reported_at_once_each_on_its_line():
         ("zoo.training.epochs=1.5", "zoo.training.epochs: got 1.5"),
         ("zoo.training.learning_rate=.nan", "learning_rate: got NaN; input should be a finite number"),
         ("zoo.training.learning_rate=-1", "learning_rate: got -1"),
-        ("zoo.training.momentum=0.9", "momentum is for sgd, but optimizer is adam; remove momentum"),
+        ("zoo.training.momentum=0.9", "training.momentum is for sgd and rmsprop, but optimizer is adam; remove it"),
         ("zoo.model.architecture=cnn-s", "hidden widths are for mlp, but architecture is cnn-s"),
         ("zoo.model.activation=tahn", "(did you mean tanh?)"),
         ("zoo=7", "zoo: got 7; input should be an object"),
@@ -101,7 +184,7 @@ def test_the_allowed_words_of_the_configuration_are_those_of_the_code():
     assert set(allowed(ModelConfig, "activation")) == set(ACTIVATIONS)
     assert set(allowed(ModelConfig, "initialisation")) == set(INITIALISATIONS)
     assert allowed(TrainingConfig, "optimizer") == OPTIMIZERS
-    assert set(allowed(ZooSpec, "dataset")) == set(BUILT_IN)
+    assert set(allowed(TrainingConfig, "schedule")) == set(SCHEDULES)
 
 
 def test_missing_keys_and_unknown_recipes_are_named():

@@ -7,6 +7,7 @@ import torch
 
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.workflow import Options, train
 from zoo_pipeline.zoo import Zoo
 
 
@@ -64,6 +65,45 @@ def test_models_have_every_hyperparameter_and_their_final_metrics(small_run):
     assert {key: row[key] for key in ("train_loss", "test_accuracy")} == {
         k: final[k] for k in ("train_loss", "test_accuracy")
     }
+
+
+@pytest.fixture(scope="module")
+def varied_run(tmp_path_factory):
+    """Two activations and two learning rates of two seeds: four points, two groups whose ids interleave."""
+    out = tmp_path_factory.mktemp("varied") / "run"
+    grid = "{activation: [tanh, relu], learning_rate: [0.01, 0.001]}"
+    overrides = (f"zoo.population={{seeds: 2, first_seed: 5, grid: {grid}}}", "zoo.training.epochs=2")
+    train(Options("digits-demo", str(out), overrides, executor="inline"))
+    return out
+
+
+def test_every_model_of_a_hyperparameter_zoo_has_its_own_row(varied_run):
+    rows = Zoo(str(varied_run)).models.to_pylist()
+    assert [(row["model_id"], row["activation"], row["learning_rate"], row["seed"]) for row in rows] == [
+        (0, "tanh", 0.01, 5), (1, "tanh", 0.01, 6), (2, "relu", 0.01, 5), (3, "relu", 0.01, 6),
+        (4, "tanh", 0.001, 5), (5, "tanh", 0.001, 6), (6, "relu", 0.001, 5), (7, "relu", 0.001, 6),
+    ]  # fmt: skip
+    assert [row["group"] for row in rows] == [0, 0, 1, 1, 0, 0, 1, 1]
+    assert len({row["model_key"] for row in rows}) == 8
+    finals = Zoo(str(varied_run)).checkpoints(epochs=[2]).sort_by("model_id")
+    assert [row["test_loss"] for row in rows] == finals["test_loss"].to_pylist()
+    assert rows[0]["test_loss"] < rows[4]["test_loss"]  # of the same seed, the larger learning rate is ahead
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_rebuilt_network_has_its_models_own_activation(varied_run, complete, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(varied_run, run)
+    if not complete:
+        for name in ("manifest.json", "models.parquet"):
+            (run / name).unlink()
+    zoo, digits = Zoo(str(run)), load_dataset("digits")
+    for model_id in (1, 3, 4, 6):
+        with torch.no_grad():
+            logits = zoo.load_model(model_id, 2)(torch.tensor(digits.test_images))
+        row = zoo.checkpoints([model_id], [2]).to_pylist()[0]
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor(digits.test_labels))
+        assert float(loss) == pytest.approx(row["test_loss"], abs=1e-5)
 
 
 def test_an_incomplete_run_is_read_as_far_as_it_goes(small_run, tmp_path):

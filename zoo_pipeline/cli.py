@@ -3,14 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from zoo_pipeline import workflow
-from zoo_pipeline.errors import ZooError
-from zoo_pipeline.tables import plan_table, status_table, summary_table
+from zoo_pipeline.errors import ConfigError, ZooError
+from zoo_pipeline.tables import plan_table, status_table, summary_table, totals, zoos_table
 from zoo_pipeline.workflow import Options
 
 if TYPE_CHECKING:
@@ -34,17 +34,40 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace the run or
 ExecutorName = Annotated[Literal["ray", "inline"], typer.Option("--executor", help="inline: this process, no Ray")]
 RayAddress = Annotated[str | None, typer.Option("--ray-address", help="local, auto or host:port; else RAY_ADDRESS")]
 Name = Annotated[str, typer.Option("--name", help="name of the analysis")]
+AllPublished = Annotated[bool, typer.Option("--all-published", help="all published zoos, a line each, and totals")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 INTERRUPTED = 130  # as a shell has it for SIGINT
+TABLE_WIDTH = 120  # of the table of zoos
 console = Console(highlight=False, markup=False)
 
 
 @app.command()
-def plan(config: Config, overrides: Overrides = [], data_dir: DataDir = None, as_json: AsJson = False) -> None:  # noqa: B006
+def plan(
+    config: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="name of a recipe, or a YAML file")] = None,
+    overrides: Overrides = [],  # noqa: B006
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+    all_published: AllPublished = False,
+) -> None:
     """Print groups, models, checkpoints, bytes and files of a configuration; change nothing."""
-    summary = workflow.planned(config, overrides, data_dir).summary()
-    _show(summary, plan_table(summary), as_json)
+    if all_published:
+        if config is not None or overrides:
+            raise ConfigError("--all-published: plans the published zoos as they are; name no CONFIG and no --set")
+        zoos = totals([made.summary() for made in workflow.published()])
+        if as_json:
+            print(json.dumps(zoos, indent=1))
+        else:  # wide, whatever the terminal: a cut figure is none
+            Console(highlight=False, width=max(console.width, TABLE_WIDTH)).print(zoos_table(zoos))
+        return
+    if config is None:
+        raise ConfigError("no CONFIG is named: expected a recipe, a YAML file, or --all-published")
+    summaries = [made.summary() for made in workflow.planned(config, overrides, data_dir)]
+    if as_json:
+        print(json.dumps(summaries[0] if len(summaries) == 1 else {"runs": summaries}, indent=1))
+        return
+    for summary in summaries:
+        console.print(plan_table(summary))
 
 
 @app.command()
@@ -60,9 +83,13 @@ def train(
 ) -> None:
     """Train a zoo and write its checkpoints."""
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address)
-    result = workflow.train(options)
-    _tell(result)
-    _fail(result)
+    runs = workflow.each_run(options)
+    results = []
+    for each in runs:
+        _head(each, runs)
+        results.append(workflow.train(each))
+        _tell(results[-1])
+    _fail(results)
 
 
 @app.command()
@@ -96,17 +123,26 @@ def run_all(
 ) -> None:
     """Train, analyze and report in one go."""
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address)
-    result = workflow.run(options, trained=_tell)
-    _fail(result.training)
-    console.print(summary_table(result.summary or {}))
-    console.print(f"report: {result.page}", soft_wrap=True)
+    runs = workflow.each_run(options, analysed=True)
+    results = []
+    for each in runs:
+        _head(each, runs)
+        result = workflow.run(each, trained=_tell)
+        results.append(result.training)
+        if result.summary is not None:
+            console.print(summary_table(result.summary))
+            console.print(f"report: {result.page}", soft_wrap=True)
+    _fail(results)
 
 
 @app.command()
 def status(run: Run, as_json: AsJson = False) -> None:
     """Say what of a run is done, missing or damaged."""
     found = workflow.status(run)
-    _show(found, status_table(found), as_json)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        console.print(status_table(found))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,22 +176,22 @@ def _tell(result: "TrainingReport") -> None:
     )
 
 
-def _fail(result: "TrainingReport") -> None:
+def _head(each: Options, runs: list[Options]) -> None:
+    """Say which of several runs is next."""
+    if len(runs) > 1:
+        console.print(each.out, soft_wrap=True)
+
+
+def _fail(results: "list[TrainingReport]") -> None:
     """Leave with exit code 1 where groups failed; the first three tell all they know."""
-    for failure in result.failures:
+    failures = [failure for result in results for failure in result.failures]
+    for failure in failures:
         print(f"group {failure.group} failed: {failure.message}", file=sys.stderr)
-    for failure in result.failures[:3]:
+    for failure in failures[:3]:
         print(f"\ngroup {failure.group}:\n{failure.traceback}", file=sys.stderr)
-    if result.failures:
-        print(f"zoo: {len(result.failures)} groups failed; --resume tries them again", file=sys.stderr)
+    if failures:
+        print(f"zoo: {len(failures)} groups failed; --resume tries them again", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _show(content: dict[str, Any], table: Any, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(content, indent=1))
-    else:
-        console.print(table)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ trained already, so that a resumed run and a retried task mean the same files.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ from zoo_pipeline.config import ZooConfig
 from zoo_pipeline.dataset_facts import DatasetFacts
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.hyperparameters import Hyperparameters
+from zoo_pipeline.points import points, seeds
 
 FORMAT_VERSION = 1
 SHARD_BYTES = 256 << 20  # raw; a group has fewer models where its shard would pass this
-MODEL_BYTES = 2 << 30  # raw; one model's checkpoints are held in memory until its group is published
+MODEL_BYTES = 4 << 30  # raw; one model's checkpoints are held in memory until its group is published
 SCALAR_BYTES = 32  # of a checkpoint row beside its weights: two int32, one int64, four float32
 MAX_GROUPS = 100_000  # five digits in a shard's name
 SPLITS = (("train", 0.70), ("validation", 0.15), ("test", 0.15))
@@ -32,11 +33,15 @@ class PlannedModel:
     model_key: str
     seed: int
     split: str
+    hyperparameters: Hyperparameters
 
 
 @dataclass(frozen=True)
 class Group:
-    """The models that one task trains together, and the shard they end up in."""
+    """The models that one task trains together, and the shard they end up in.
+
+    They share `Hyperparameters.computation`, and their ids ascend, but need not follow each other without gaps.
+    """
 
     number: int
     models: tuple[PlannedModel, ...]
@@ -52,9 +57,13 @@ class Plan:
     config: ZooConfig
     facts: DatasetFacts
     architecture: Architecture
-    hyperparameters: Hyperparameters
     spec_hash: str
     groups: tuple[Group, ...]
+
+    @property
+    def epochs(self) -> int:
+        """Passes of every model over the training data."""
+        return self.config.zoo.training.epochs
 
     @property
     def models(self) -> int:
@@ -81,7 +90,9 @@ class Plan:
             "name": self.config.name,
             "spec_hash": self.spec_hash or None,
             "dataset": asdict(self.facts),
+            "architecture": self.architecture.name,
             "dimension": self.architecture.dimension,
+            "points": self.config.zoo.population.points,
             "models": self.models,
             "checkpoints": self.checkpoints,
             "groups": len(self.groups),
@@ -90,6 +101,7 @@ class Plan:
             "shards": [
                 {
                     "shard": group.shard,
+                    "models": len(group.models),
                     "model_ids": [group.models[0].model_id, group.models[-1].model_id],
                     "rows": group.rows,
                     "raw_bytes": group.raw_bytes,
@@ -106,19 +118,15 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
         ConfigError: the configuration and the dataset do not fit together, or a run would be too large to hold.
     """
     choices, training = config.zoo.model, config.zoo.training
+    channels, height, width = facts.image_shape
     architecture = Architecture(
         name=choices.architecture,
-        input_shape=facts.image_shape,
+        input_shape=(channels, choices.image_side or height, choices.image_side or width),
         classes=facts.classes,
         hidden=choices.hidden,
         bias=choices.bias,
     )
-    if training.batch_size > facts.train_rows:
-        raise ConfigError(
-            f"zoo.training.batch_size: got {training.batch_size}, but {facts.name} has {facts.train_rows} "
-            f"training images; use at most {facts.train_rows}"
-        )
-    rows_per_model = training.epochs + 1
+    rows_per_model = training.epochs + training.save_initial
     model_bytes = rows_per_model * (4 * architecture.dimension + SCALAR_BYTES)
     if model_bytes > MODEL_BYTES:
         raise ConfigError(
@@ -126,23 +134,17 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
             f"bytes, more than the {MODEL_BYTES} that a task holds; use fewer epochs or a smaller network"
         )
     group_size = min(config.zoo.population.group_size, max(1, SHARD_BYTES // model_bytes))
-    spec = scientific_spec(config, facts)
-    count = config.zoo.population.models
-    if -(-count // group_size) > MAX_GROUPS:
+    batches = list(_batches(_models(config, facts, architecture), group_size))
+    if len(batches) > MAX_GROUPS:
         raise ConfigError(
-            f"zoo.population.group_size: {count} models make {-(-count // group_size)} groups, more than {MAX_GROUPS}; "
-            f"use groups of at least {-(-count // MAX_GROUPS)} models"
+            f"zoo.population.group_size: {config.zoo.population.models} models make {len(batches)} groups, more than "
+            f"{MAX_GROUPS}; use groups of at least {-(-config.zoo.population.models // MAX_GROUPS)} models"
         )
-    models = _models(config, facts, spec)
-    batches = [models[start : start + group_size] for start in range(0, count, group_size)]
     return Plan(
         config=config,
         facts=facts,
         architecture=architecture,
-        hyperparameters=Hyperparameters(
-            **training.model_dump(), activation=choices.activation, initialisation=choices.initialisation
-        ),
-        spec_hash=digest(spec) if facts.content_sha256 else "",
+        spec_hash=digest(scientific_spec(config, facts)) if facts.content_sha256 else "",
         groups=tuple(
             Group(
                 number=number,
@@ -162,8 +164,13 @@ def shard_name(group: int) -> str:
 
 
 def scientific_spec(config: ZooConfig, facts: DatasetFacts) -> dict[str, Any]:
-    """What is hashed: the scientific part of the configuration and the dataset's content."""
-    return {"format": FORMAT_VERSION, **config.scientific(), "dataset_sha256": facts.content_sha256}
+    """What is hashed: the scientific part of the configuration, and the dataset by its name and content."""
+    return {
+        "format": FORMAT_VERSION,
+        **config.scientific(),
+        "dataset": facts.name,
+        "dataset_sha256": facts.content_sha256,
+    }
 
 
 def digest(value: Any) -> str:
@@ -171,17 +178,47 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _models(config: ZooConfig, facts: DatasetFacts, spec: dict[str, Any]) -> tuple[PlannedModel, ...]:
-    population = config.zoo.population
-    seeds = range(population.first_seed, population.first_seed + population.models)
+def _batches(models: Sequence[PlannedModel], group_size: int) -> Iterator[tuple[PlannedModel, ...]]:
+    """Models that can be trained together: one computation after another, each in the order of the models."""
+    together: dict[Hashable, list[PlannedModel]] = {}
+    for model in models:
+        together.setdefault(model.hyperparameters.computation, []).append(model)
+    for alike in together.values():
+        for start in range(0, len(alike), group_size):
+            yield tuple(alike[start : start + group_size])
+
+
+def _models(config: ZooConfig, facts: DatasetFacts, architecture: Architecture) -> list[PlannedModel]:
+    """All models in the order of their ids: point by point, seed by seed."""
+    found = points(config.zoo)
+    for point in found:
+        _check_batch_size(point, facts)
+    each = [
+        (seed, found[model_id // config.zoo.population.seeds])
+        for model_id, seed in enumerate(seeds(config.zoo.population))
+    ]
     if facts.content_sha256 is None:
-        return tuple(PlannedModel(model_id, "", seed, "") for model_id, seed in enumerate(seeds))
-    shared = {key: spec[key] for key in ("dataset_sha256", "model", "training")}
-    keys = [digest({**shared, "seed": seed})[:32] for seed in seeds]
-    return tuple(
-        PlannedModel(model_id, key, seed, split)
-        for model_id, (key, seed, split) in enumerate(zip(keys, seeds, _splits(keys), strict=True))
-    )
+        return [PlannedModel(model_id, "", seed, "", point) for model_id, (seed, point) in enumerate(each)]
+    shared = {
+        "dataset_sha256": facts.content_sha256,
+        "architecture": asdict(architecture),
+        "image_side": config.zoo.model.image_side,
+    }
+    keys = [digest({**shared, "hyperparameters": asdict(point), "seed": seed})[:32] for seed, point in each]
+    return [
+        PlannedModel(model_id, key, seed, split, point)
+        for model_id, (key, split, (seed, point)) in enumerate(zip(keys, _splits(keys), each, strict=True))
+    ]
+
+
+def _check_batch_size(point: Hyperparameters, facts: DatasetFacts) -> None:
+    rows = max(1, round(point.data_fraction * facts.train_rows))
+    if point.batch_size > rows:
+        part = "" if point.data_fraction == 1 else f" in the data_fraction {point.data_fraction:g}"
+        raise ConfigError(
+            f"zoo.training.batch_size: got {point.batch_size}, but {facts.name} has {rows} training images{part}; "
+            f"use at most {rows}"
+        )
 
 
 def _splits(keys: Sequence[str]) -> list[str]:

@@ -1,91 +1,132 @@
-"""Recipes: named configurations in YAML, read strictly, with every mistake reported at once."""
+"""Recipes: named configurations in YAML; one file makes one run, or several by the lists in it."""
 
-import json
 import re
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from zoo_pipeline.config import ZooConfig
 from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.expansion import expand
+from zoo_pipeline.mistakes import nearest, validate
 
 # In a checkout (also one shipped as a Ray working directory) recipes lie in jobs/; a wheel carries them inside.
 _FOLDERS = (Path(__file__).parents[1] / "jobs" / "recipes", Path(__file__).parent / "recipes")
+_PUBLISHED = "published"  # the folder of the published zoos among the recipes
 _MAX_BYTES = 1 << 20
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come with the project, sorted."""
-    return sorted({path.stem for folder in _FOLDERS if folder.is_dir() for path in folder.glob("*.yaml")})
+    """Names of the recipes that come with the project, sorted; without the published zoos."""
+    return sorted(_files("."))
+
+
+def published_names() -> list[str]:
+    """Names of the published zoos, one for each run, sorted."""
+    return sorted(_published())
 
 
 def load_config(source: str, overrides: Sequence[str] = ()) -> ZooConfig:
-    """Read a recipe by name or path and apply `a.b=value` overrides.
+    """Read a recipe that makes one run, by name or path, and apply `a.b=value` overrides.
+
+    Raises:
+        ConfigError: as `load_configs`, or the recipe makes several runs.
+    """
+    configs = load_configs(source, overrides)
+    if len(configs) > 1:
+        names = ", ".join(config.name for config in configs)
+        raise ConfigError(f"{source}: makes {len(configs)} runs, expected one; name one of {names}")
+    return configs[0]
+
+
+def load_configs(source: str, overrides: Sequence[str] = ()) -> list[ZooConfig]:
+    """Read a recipe by name or path, apply `a.b=value` overrides, and expand it into its runs.
+
+    The name of one run of a published zoo is a source, too; overrides then apply to that run.
 
     Raises:
         ConfigError: no such recipe, not YAML, or not a valid configuration; one line for every mistake.
     """
-    try:
-        text = _find(source).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{source}: cannot be read: {error.strerror}") from None
-    tree = _parse(text, where=source)
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{source}: expected a mapping with the keys name and zoo, got {type(tree).__name__}")
+    tree = _tree(source)
     for override in overrides:
-        _override(tree, override)
-    return validate(tree, where=source)
+        tree = _overridden(tree, override)
+    configs, lines = [], dict[str, None]()  # runs of one recipe share most of their mistakes
+    for run in expand(tree, where=source):
+        try:
+            configs.append(validate(run, where=source))
+        except ConfigError as error:
+            lines |= dict.fromkeys(str(error).splitlines())
+    if lines:
+        raise ConfigError("\n".join(lines))
+    return configs
 
 
-def validate(tree: dict[str, Any], where: str) -> ZooConfig:
-    """A configuration from plain values.
-
-    Raises:
-        ConfigError: one line for every mistake: dotted path, value, what is allowed, nearest spelling.
-    """
-    try:
-        text = json.dumps(tree)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}: holds a value that is neither number, text, list nor mapping: {error}") from None
-    try:
-        return ZooConfig.model_validate_json(text)
-    except ValidationError as error:
-        lines = [f"{where}: {_line(details)}" for details in error.errors(include_url=False)]
-        raise ConfigError("\n".join(lines)) from None
+def _files(folder: str) -> dict[str, Path]:
+    """The recipes of a folder by their names."""
+    places = [place / folder for place in _FOLDERS]
+    return {path.stem: path for place in reversed(places) if place.is_dir() for path in place.glob("*.yaml")}
 
 
-def _find(source: str) -> Path:
+@cache
+def _published() -> dict[str, dict[str, Any]]:
+    """The published zoos by the names of their runs."""
+    files = _files(_PUBLISHED).items()
+    runs = [run for name, path in files for run in expand(_mapping(path.read_bytes(), name), where=name)]
+    return {str(run["name"]): run for run in runs}
+
+
+def _tree(source: str) -> dict[str, Any]:
+    """The plain values of a recipe, or of one run of a published zoo."""
     path = Path(source)
+    files = _files(_PUBLISHED) | _files(".")
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise ConfigError(f"{source}: no such file; name a recipe ({', '.join(recipe_names())}) or a YAML file")
-        if path.stat().st_size > _MAX_BYTES:
-            raise ConfigError(f"{source}: larger than {_MAX_BYTES} bytes; a recipe is a page of YAML")
-        return path
-    for folder in _FOLDERS:
-        if source in recipe_names() and (folder / f"{source}.yaml").is_file():
-            return folder / f"{source}.yaml"
+        try:
+            if not path.is_file():
+                raise ConfigError(f"{source}: no such file; name a recipe ({', '.join(recipe_names())}) or a YAML file")
+            if path.stat().st_size > _MAX_BYTES:
+                raise ConfigError(f"{source}: larger than {_MAX_BYTES} bytes; a recipe is a page of YAML")
+            return _mapping(path.read_bytes(), where=source)
+        except OSError as error:
+            raise ConfigError(f"{source}: cannot be read: {error.strerror}") from None
+    if source in files:
+        return _mapping(files[source].read_bytes(), where=source)
+    if source in _published():
+        return _published()[source]
     raise ConfigError(
-        f"{source}: no such recipe{_nearest(source, recipe_names())}; "
-        f"expected one of {', '.join(recipe_names())}, or a path that ends in .yaml"
+        f"{source}: no such recipe{nearest(source, [*files, *_published()])}; "
+        f"expected one of {', '.join(recipe_names())}, a published zoo (zoo plan --all-published), "
+        f"or a path that ends in .yaml"
     )
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
+def _mapping(text: bytes, where: str) -> dict[str, Any]:
+    tree = _parse(text, where)
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{where}: expected a mapping with the keys name and zoo, got {type(tree).__name__}")
+    return tree
+
+
+def _overridden(tree: dict[str, Any], override: str) -> dict[str, Any]:
+    """A copy with one value set."""
     path, separator, text = override.partition("=")
     keys = path.split(".")
     if not separator or not all(keys):
         raise ConfigError(f"--set {override}: expected a.b=value, such as zoo.training.epochs=5")
-    for key in keys[:-1]:
-        tree = tree.setdefault(key, {})
-        if not isinstance(tree, dict):
-            raise ConfigError(f"--set {override}: {key} is a value, not a mapping; check the dotted path")
-    tree[keys[-1]] = _parse(text.encode(errors="surrogateescape"), where=f"--set {path}=…")
+    value = _parse(text.encode(errors="surrogateescape"), where=f"--set {path}=…")
+    return _with(tree, keys, value, override)
+
+
+def _with(tree: dict[str, Any], keys: list[str], value: Any, override: str) -> dict[str, Any]:
+    first, rest = keys[0], keys[1:]
+    if rest:
+        below = tree.get(first, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"--set {override}: {first} is a value, not a mapping; check the dotted path")
+        value = _with(below, rest, value, override)
+    return {**tree, first: value}
 
 
 class _Loader(yaml.SafeLoader):
@@ -115,41 +156,3 @@ def _parse(text: bytes, where: str) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(f"{where}: not readable as YAML: {reason}") from None
-
-
-def _line(details: ErrorDetails) -> str:
-    """One validation error as one line: path, value, expectation, nearest spelling."""
-    location = details["loc"]
-    path = ".".join(str(part) for part in location) or "(top level)"
-    if details["type"] == "extra_forbidden":
-        allowed = list(_part_at(location[:-1]).model_fields)
-        return f"{path}: unknown key{_nearest(str(location[-1]), allowed)}; expected one of {', '.join(allowed)}"
-    if details["type"] == "missing":
-        return f"{path}: missing; add it"
-    message = details["msg"].removeprefix("Value error, ")
-    if details["type"] == "value_error":
-        return f"{path}: {message}"
-    value = details["input"]
-    expected = str(details.get("ctx", {}).get("expected", ""))
-    nearest = _nearest(value, re.findall(r"'([^']+)'", expected)) if isinstance(value, str) else ""
-    return f"{path}: got {json.dumps(value)[:80]}{nearest}; {message[0].lower()}{message[1:]}"
-
-
-def _part_at(location: Sequence[int | str]) -> type[BaseModel]:
-    """The configuration class at a dotted path."""
-    part: type[BaseModel] = ZooConfig
-    for key in location:
-        part = next(_classes(part.model_fields[str(key)].annotation))
-    return part
-
-
-def _classes(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _classes(argument)
-
-
-def _nearest(word: str, allowed: Sequence[str]) -> str:
-    matches = get_close_matches(word, allowed, n=1, cutoff=0.5)
-    return f" (did you mean {matches[0]}?)" if matches else ""

@@ -1,7 +1,9 @@
 """Tables for the terminal."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from rich.filesize import decimal
 from rich.table import Table
 
 _SCORES = {
@@ -23,6 +25,7 @@ def plan_table(summary: dict[str, Any]) -> Table:
     dataset = summary["dataset"]
     table.add_row("dataset", f"{dataset['name']} ({dataset['train_rows']:,} train, {dataset['test_rows']:,} test)")
     table.add_row("parameters", f"{summary['dimension']:,}")
+    table.add_row("hyperparameter points", f"{summary['points']:,}")
     table.add_row("models", f"{summary['models']:,}")
     table.add_row("checkpoints", f"{summary['checkpoints']:,}")
     table.add_row("groups = files", f"{summary['files']:,}")
@@ -35,8 +38,42 @@ def plan_table(summary: dict[str, Any]) -> Table:
         else:
             first, last = shard["model_ids"]
             table.add_row(
-                shard["shard"], f"models {first}–{last}, {shard['rows']:,} rows, {shard['raw_bytes']:,} bytes"
+                shard["shard"],
+                f"{shard['models']:,} models of {first}–{last}, {shard['rows']:,} rows, {shard['raw_bytes']:,} bytes",
             )
+    return table
+
+
+def totals(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several plans: the main figures of each, and their sums."""
+    figures = ("models", "states", "groups", "files", "raw_bytes")
+    zoos = [
+        {
+            "name": summary["name"],
+            "dataset": summary["dataset"]["name"],
+            "architecture": summary["architecture"],
+            "dimension": summary["dimension"],
+            **{figure: summary["checkpoints" if figure == "states" else figure] for figure in figures},
+        }
+        for summary in summaries
+    ]
+    return {"zoos": zoos, "totals": {figure: sum(zoo[figure] for zoo in zoos) for figure in figures}}
+
+
+def zoos_table(zoos: dict[str, Any]) -> Table:
+    """Several plans, a line each, and their sums."""
+    numbers = ("models", "states", "groups", "files")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "dataset", "architecture"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("d", *numbers, "bytes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for zoo in zoos["zoos"]:
+        figures = (f"{zoo[figure]:,}" for figure in ("dimension", *numbers))
+        table.add_row(zoo["name"], zoo["dataset"], zoo["architecture"], *figures, decimal(zoo["raw_bytes"]))
+    sums = zoos["totals"]
+    count = f"{len(zoos['zoos'])} zoos"
+    table.add_row(count, "", "", "", *(f"{sums[figure]:,}" for figure in numbers), decimal(sums["raw_bytes"]))
     return table
 
 

@@ -3,15 +3,15 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_pipeline.config import Resources
-from zoo_pipeline.data import BUILT_IN, Dataset, load_dataset
+from zoo_pipeline.config import Resources, ZooConfig
+from zoo_pipeline.data import Dataset, facts_of, load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import Plan, plan
-from zoo_pipeline.recipes import load_config
+from zoo_pipeline.recipes import load_config, load_configs, published_names
 
 if TYPE_CHECKING:
     from zoo_pipeline.runtime.training import TrainingReport
@@ -25,9 +25,12 @@ _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entry point
 
 @dataclass(frozen=True)
 class Options:
-    """What `train` and `run` are asked to do; the command line's options of the same names."""
+    """What `train` and `run` are asked to do; the command line's options of the same names.
 
-    config: str
+    The configuration is a recipe's name or path, to which the overrides apply, or has been loaded already.
+    """
+
+    config: str | ZooConfig
     out: str
     overrides: tuple[str, ...] = ()
     data_dir: Path | None = None
@@ -46,18 +49,47 @@ class RunReport:
     page: str | None = None
 
 
-def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = None) -> Plan:
-    """The plan of a configuration; data are read only where their content is not declared and a directory is given.
+def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = None) -> list[Plan]:
+    """The plans of a recipe's runs; data are read only where their content is not declared and a directory is given.
 
     Raises:
         ConfigError: the configuration cannot be run.
-        DataError: the data directory lacks the dataset.
+        DataError: there is no such dataset, or the data directory lacks it.
     """
-    loaded = load_config(config, overrides)
-    facts = BUILT_IN[loaded.zoo.dataset]
-    if facts.content_sha256 is None and data_dir is not None:
-        facts = load_dataset(facts.name, data_dir).facts
-    return plan(loaded, facts)
+    plans = []
+    for loaded in load_configs(config, overrides):
+        facts = facts_of(loaded.zoo.dataset, data_dir)
+        if facts.content_sha256 is None and data_dir is not None:
+            facts = load_dataset(loaded.zoo.dataset, data_dir).facts
+        plans.append(plan(loaded, facts))
+    return plans
+
+
+def published() -> list[Plan]:
+    """The plans of all published zoos, from what is declared of their datasets."""
+    return [made for name in published_names() for made in planned(name)]
+
+
+def each_run(options: Options, analysed: bool = False) -> list[Options]:
+    """Options for every run that the recipe expands to; several runs lie in directories of their names below `out`.
+
+    Args:
+        options: what is asked for.
+        analysed: whether the runs are to be analysed, too.
+
+    Raises:
+        ZooError: one of the runs cannot be done; nothing has been written then.
+    """
+    if isinstance(options.config, ZooConfig):
+        return [options]
+    configs = load_configs(options.config, options.overrides)
+    if len(configs) == 1:
+        return [replace(options, config=configs[0])]
+    place = absolute(options.out).rstrip("/")
+    runs = [replace(options, config=config, out=f"{place}/{config.name}") for config in configs]
+    for part in runs:
+        _prepare(part, analysed)
+    return runs
 
 
 def train(options: Options) -> "TrainingReport":
@@ -89,14 +121,8 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.runtime.reporting import write_report
     from zoo_pipeline.runtime.training import train_zoo
-    from zoo_pipeline.trajectories import MOST_CHECKPOINTS
 
-    zoo_plan, dataset, run_directory = _prepare(options)
-    if zoo_plan.checkpoints > MOST_CHECKPOINTS:
-        raise ConfigError(
-            f"zoo.population: {zoo_plan.checkpoints:,} checkpoints, more than the {MOST_CHECKPOINTS:,} whose distances "
-            f"the analysis holds in memory; use zoo train alone, or fewer models or epochs"
-        )
+    zoo_plan, dataset, run_directory = _prepare(options, analysed=True)
     with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
         run_directory.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
         training = train_zoo(zoo_plan, dataset, run_directory, executor)
@@ -174,16 +200,30 @@ def status(root: str) -> dict[str, Any]:
     return survey(RunDirectory(absolute(root)))
 
 
-def _prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":
+def _prepare(options: Options, analysed: bool = False) -> "tuple[Plan, Dataset, RunDirectory]":
     """All that can be refused before anything is started or written."""
     from zoo_pipeline.store.rundir import RunDirectory
 
     if options.resume and options.overwrite:
         raise ConfigError("--resume --overwrite: the one goes on with a run, the other removes it; use one of them")
     directory = RunDirectory(absolute(options.out))
-    loaded = load_config(options.config, options.overrides)
-    plan(loaded, BUILT_IN[loaded.zoo.dataset])  # refuses what is impossible before data are read
+    config = options.config
+    loaded = config if isinstance(config, ZooConfig) else load_config(config, options.overrides)
+    planned_early = plan(loaded, facts_of(loaded.zoo.dataset, options.data_dir))  # refuses before data are read
+    if analysed:
+        _check_analysis(planned_early)
     dataset = load_dataset(loaded.zoo.dataset, options.data_dir)
     zoo_plan = plan(loaded, dataset.facts)
     directory.check(zoo_plan, resume=options.resume, overwrite=options.overwrite)
     return zoo_plan, dataset, directory
+
+
+def _check_analysis(made: Plan) -> None:
+    """Refuse what the analysis cannot hold."""
+    from zoo_pipeline.trajectories import MOST_CHECKPOINTS
+
+    if made.checkpoints > MOST_CHECKPOINTS:
+        raise ConfigError(
+            f"zoo.population: {made.checkpoints:,} checkpoints, more than the {MOST_CHECKPOINTS:,} whose distances "
+            f"the analysis holds in memory; use zoo train alone, or fewer models or epochs"
+        )

@@ -1,18 +1,23 @@
 """`Zoo`: open a run and read it."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import nn
 
 from zoo_pipeline.architecture import Architecture
+from zoo_pipeline.config import ZooSpec
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
+from zoo_pipeline.points import points
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
 from zoo_pipeline.store.schema import SCALAR_NAMES, SCALARS
 from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, weight_rows
@@ -98,7 +103,8 @@ class Zoo:
         weights = self.weights([model_id], [epoch])
         if len(weights) == 0:
             raise StoreError(f"{self.root}: has no checkpoint of model {model_id} after epoch {epoch}")
-        module = build(self._architecture(), self.spec["spec"]["model"]["activation"])
+        architecture = self._architecture()
+        module = build(architecture, self._activation(model_id))
         module.load_state_dict(self.layout.unflatten(torch.from_numpy(weights[0])))
         return module
 
@@ -116,6 +122,23 @@ class Zoo:
             hidden=tuple(spec["model"]["hidden"]),
             bias=spec["model"]["bias"],
         )
+
+    def _activation(self, model_id: int) -> str:
+        """The nonlinearity of a model: from its row, or as long as there is none, from the specification."""
+        if self.complete:
+            models = self.models
+            if "activation" not in models.column_names:
+                raise StoreError(f"{self.root}: {MODELS} has no column activation; use weights() and layout")
+            return str(models.filter(pc.equal(models["model_id"], model_id))["activation"][0].as_py())
+        spec = {key: value for key, value in self.spec["spec"].items() if key in ZooSpec.model_fields}
+        try:
+            zoo = ZooSpec.model_validate_json(json.dumps(spec))
+        except ValidationError:
+            raise StoreError(
+                f"{self.root}: incomplete, and the spec in spec.json is not one that this version makes, so the "
+                f"activation of model {model_id} is unknown; use weights() and layout"
+            ) from None
+        return points(zoo)[model_id // zoo.population.seeds].activation
 
     def _layout_of(self, shard: pq.ParquetFile, name: str) -> Layout:
         try:

@@ -19,7 +19,7 @@ from zoo_pipeline.store.survey import survey
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SMALL = ["--set", "zoo.population.models=4", "--set", "zoo.population.group_size=2", "--set", "zoo.training.epochs=2"]
+SMALL = ["--set", "zoo.population.seeds=4", "--set", "zoo.population.group_size=2", "--set", "zoo.training.epochs=2"]
 PORTS = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port")
 
 

@@ -1,13 +1,18 @@
 """The report job: a run and one analysis of it in, report.html out."""
 
+from typing import Any
+
 import numpy as np
 
+from zoo_pipeline.axes import AXES
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.report import ReportData, principal_components, render
 from zoo_pipeline.store.analyses import read_analysis
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import REPORT
 from zoo_pipeline.zoo import Zoo
+
+_WHERE_SET = ("momentum", "weight_decay", "dropout", "label_noise")  # shown where they are not 0
 
 
 def write_report(root: str, name: str) -> str:
@@ -52,20 +57,44 @@ def _facts(zoo: Zoo) -> dict[str, str]:
     if not {"spec", "models", "versions"} <= zoo.spec.keys():
         return {"Parameters": f"{zoo.layout.dimension:,}", "Specification": zoo.key}
     spec, versions = zoo.spec["spec"], zoo.spec["versions"]
-    model, training = spec["model"], spec["training"]
+    model, training, population = spec["model"], spec["training"], spec["population"]
     bias = "" if model["bias"] else ", no bias"
     hidden = "-".join(map(str, model["hidden"]))
+    side = f", images of side {model['image_side']}" if model["image_side"] else ""
     rates = [f"learning rate {training['learning_rate']:g}", f"batch {training['batch_size']}"]
-    rates += [f"momentum {training['momentum']:g}"] if training["momentum"] else []
-    rates += [f"weight decay {training['weight_decay']:g}"] if training["weight_decay"] else []
+    rates += [training["schedule"]] if training["schedule"] != "constant" else []
+    rates += [f"{_spoken(name)} {training[name]:g}" for name in _WHERE_SET if training[name]]
+    rates += [f"{training['data_fraction']:g} of the data"] if training["data_fraction"] < 1 else []
     return {
         "Dataset": spec["dataset"],
-        "Network": f"{model['architecture']}{' ' + hidden if hidden else ''}, {model['activation']}{bias}",
+        "Network": f"{model['architecture']}{' ' + hidden if hidden else ''}, {model['activation']}{bias}{side}",
         "Initialisation": model["initialisation"],
         "Training": f"{training['optimizer']}, {', '.join(rates)}",
+        **_varied(population),
         "Models": f"{zoo.spec['models']:,}",
         "Epochs": f"{training['epochs']:,}",
         "Parameters": f"{zoo.layout.dimension:,}",
         "Specification": zoo.key,
         "Versions": ", ".join(f"{library} {number}" for library, number in versions.items()),
     }
+
+
+def _varied(population: dict[str, Any]) -> dict[str, str]:
+    """What models differ in besides their seeds, where there is anything; it takes the place of the values above."""
+    if population["grid"] is not None:
+        return {"Grid": "; ".join(f"{_spoken(axis)} {_listed(values)}" for axis, values in population["grid"].items())}
+    if population["random"] is not None:
+        axes = ", ".join(_spoken(axis) for axis in population["random"]["axes"])
+        return {"Drawn at random": f"{axes} at {population['random']['points']:,} points"}
+    if population["list"] is not None:
+        axes = ", ".join(dict.fromkeys(_spoken(axis) for axis in AXES for point in population["list"] if axis in point))
+        return {"Listed": f"{axes} at {len(population['list']):,} points"}
+    return {}
+
+
+def _spoken(axis: str) -> str:
+    return axis.replace("_", " ")
+
+
+def _listed(values: list[Any]) -> str:
+    return ", ".join(value if isinstance(value, str) else f"{value:g}" for value in values)

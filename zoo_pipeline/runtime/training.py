@@ -12,7 +12,6 @@ import numpy as np
 from zoo_pipeline.architecture import CNNS, Architecture
 from zoo_pipeline.data import Dataset
 from zoo_pipeline.errors import DataError, ZooError
-from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.models import Layout
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.executor import Executor
@@ -33,7 +32,6 @@ class GroupTask:
     root: str
     group: Group
     architecture: Architecture
-    hyperparameters: Hyperparameters
     spec_hash: str
     dataset_sha256: str
     engine: dict[str, Any]
@@ -87,7 +85,7 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     if not failures:
         complete(run, plan, records)
     wall_s = time.perf_counter() - started
-    model_epochs = sum(len(group.models) for group in missing) * plan.hyperparameters.epochs
+    model_epochs = sum(len(group.models) for group in missing) * plan.epochs
     return TrainingReport(
         trained=len(missing) - len(failures),
         found=found,
@@ -119,7 +117,7 @@ def train_and_publish(task: GroupTask, dataset: Dataset, *, device: str) -> dict
     with torch_threads(task.engine["threads"]):
         history = train_group(
             task.architecture,
-            [Member(model.seed, task.hyperparameters) for model in models],
+            [Member(model.seed, model.hyperparameters) for model in models],
             dataset,
             engine=Engine(**task.engine),
             device=device,
@@ -162,7 +160,6 @@ def _task(plan: Plan, run: RunDirectory, group: Group, engine: dict[str, Any]) -
         root=run.root,
         group=group,
         architecture=plan.architecture,
-        hyperparameters=plan.hyperparameters,
         spec_hash=plan.spec_hash,
         dataset_sha256=plan.facts.content_sha256 or "",
         engine=engine,

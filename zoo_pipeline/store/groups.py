@@ -91,35 +91,40 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
 
 
 def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
-    """One row per model: what it is, and how it ended."""
+    """One row per model, in the order of the ids: what it is, and how it ended."""
     finals, diverged = [], set[int]()
     for group in plan.groups:
         done(run, group, plan.spec_hash)
         diverged |= set(read_footer(run.files, group.shard)["diverged"])
         with open_shard(run.files, group.shard) as shard:
             rows = shard.read(columns=["model_id", "epoch", *METRIC_NAMES], use_threads=False)
-            finals.append(rows.filter(pc.equal(rows["epoch"], plan.hyperparameters.epochs)))
-    final = pa.concat_tables(finals)
+            finals.append(rows.filter(pc.equal(rows["epoch"], plan.epochs)))
+    final = pa.concat_tables(finals).sort_by("model_id")
     shared: dict[str, Any] = {
         "dataset": plan.facts.name,
         "architecture": plan.architecture.name,
         "hidden": list(plan.architecture.hidden),
         "bias": plan.architecture.bias,
-        **asdict(plan.hyperparameters),
+        "image_side": plan.config.zoo.model.image_side,
         "parent_run": None,
         "parent_model_id": None,
         "parent_epoch": None,
     }
     rows = [
         {
-            **asdict(model),
-            "group": group.number,
             **shared,
+            **asdict(model.hyperparameters),
+            "model_id": model.model_id,
+            "model_key": model.model_key,
+            "group": group.number,
+            "seed": model.seed,
+            "split": model.split,
             "status": "diverged" if model.model_id in diverged else "ok",
         }
         for group in plan.groups
         for model in group.models
     ]
+    rows.sort(key=lambda row: row["model_id"])
     columns = {name: [row[name] for row in rows] for name in MODELS_SCHEMA.names if name not in METRIC_NAMES}
     columns.update({name: final[name] for name in METRIC_NAMES})
     return pa.table([columns[name] for name in MODELS_SCHEMA.names], schema=MODELS_SCHEMA)

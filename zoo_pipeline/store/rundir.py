@@ -157,7 +157,7 @@ def spec_document(plan: Plan) -> dict[str, Any]:
         "groups": len(plan.groups),
         "checkpoints": plan.checkpoints,
         "dimension": plan.architecture.dimension,
-        "image_shape": list(plan.facts.image_shape),
+        "image_shape": list(plan.architecture.input_shape),
         "classes": plan.facts.classes,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"zoo_pipeline": __version__, **{library: version(library) for library in LIBRARIES}},
