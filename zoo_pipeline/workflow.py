@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_pipeline.config import Resources, ZooConfig
-from zoo_pipeline.data import Dataset, facts_of, load_dataset
+from zoo_pipeline.data import BUILT_IN, Dataset, facts_of, load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import Plan, plan
 from zoo_pipeline.recipes import load_config, load_configs, published_names
@@ -209,20 +209,21 @@ def _prepare(options: Options, analysed: bool = False) -> "tuple[Plan, Dataset, 
     directory = RunDirectory(absolute(options.out))
     config = options.config
     loaded = config if isinstance(config, ZooConfig) else load_config(config, options.overrides)
-    planned_early = plan(loaded, facts_of(loaded.zoo.dataset, options.data_dir))  # refuses before data are read
-    if analysed:
-        _check_analysis(planned_early)
+    if loaded.zoo.dataset in BUILT_IN:  # refuse what is impossible before data are read
+        _check_analysis(plan(loaded, BUILT_IN[loaded.zoo.dataset]), analysed)
     dataset = load_dataset(loaded.zoo.dataset, options.data_dir)
     zoo_plan = plan(loaded, dataset.facts)
+    _check_analysis(zoo_plan, analysed)
     directory.check(zoo_plan, resume=options.resume, overwrite=options.overwrite)
-    return zoo_plan, dataset, directory
+    side = loaded.zoo.model.image_side
+    return zoo_plan, dataset.resized(side) if side else dataset, directory
 
 
-def _check_analysis(made: Plan) -> None:
-    """Refuse what the analysis cannot hold."""
+def _check_analysis(made: Plan, analysed: bool) -> None:
+    """Refuse what the analysis cannot hold, where there is to be one."""
     from zoo_pipeline.trajectories import MOST_CHECKPOINTS
 
-    if made.checkpoints > MOST_CHECKPOINTS:
+    if analysed and made.checkpoints > MOST_CHECKPOINTS:
         raise ConfigError(
             f"zoo.population: {made.checkpoints:,} checkpoints, more than the {MOST_CHECKPOINTS:,} whose distances "
             f"the analysis holds in memory; use zoo train alone, or fewer models or epochs"

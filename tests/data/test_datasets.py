@@ -98,7 +98,7 @@ def test_the_whole_of_mnist_is_read_from_its_four_files_plain_or_gzipped(tmp_pat
     assert (len(whole.train_images), len(whole.test_images)) == (60_000, 10_000)
     assert np.array_equal(whole.train_labels, labels["train"])
     assert np.allclose(whole.test_images[:, 0] * 0.3081 + 0.1307, pixels["t10k"] / 255, atol=1e-6)
-    made = planned("mnist-a1", ["zoo.dataset=mnist"], tmp_path)
+    (made,) = planned("mnist-a1", ["zoo.dataset=mnist"], tmp_path)
     assert made.facts == whole.facts
     assert len(made.spec_hash) == 64
     (folder / "train-labels-idx1-ubyte.gz").rename(folder / "elsewhere")
