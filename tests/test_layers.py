@@ -24,7 +24,7 @@ FLOORS = (
     ("zoo",),
     ("training", "trajectories", "store", "report"),
     ("data", "models"),
-    ("plan", "recipes", "config", "architecture", "hyperparameters", "dataset_facts", "errors", "version"),
+    ("plan", "ranges", "recipes", "config", "architecture", "hyperparameters", "dataset_facts", "errors", "version"),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -103,6 +103,11 @@ class Architecture:
         return {name: shape for name, shape in shapes.items() if self.bias or not name.endswith(".bias")}
 
     @property
+    def buffers(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every float32 buffer, in the order of `nn.Module.buffers()`; no part of the weights."""
+        return {}
+
+    @property
     def dimension(self) -> int:
         """Number of trainable parameters, d.
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from zoo_pipeline import workflow
 from zoo_pipeline.errors import ZooError
-from zoo_pipeline.tables import plan_table, status_table, summary_table
+from zoo_pipeline.tables import plan_table, status_table, summary_table, training_table
 from zoo_pipeline.workflow import Options
 
 if TYPE_CHECKING:
@@ -138,6 +138,8 @@ def _tell(result: "TrainingReport") -> None:
         + (f", {result.diverged_models} models diverged" if result.diverged_models else ""),
         soft_wrap=True,
     )
+    if result.groups:
+        console.print(training_table(result))
 
 
 def _fail(result: "TrainingReport") -> None:

@@ -45,6 +45,7 @@ class TrainingConfig(Part):
     weight_decay: float = Field(default=0.0, ge=0, le=1e3, description="L2 penalty")
     batch_size: int = Field(ge=1, description="images per step; the last batch of an epoch may be smaller")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training data; a checkpoint after each")
+    save_initial: bool = Field(default=True, description="whether epoch 0, the initialisation, is saved")
 
     @model_validator(mode="after")
     def _momentum_is_for_sgd(self) -> Self:

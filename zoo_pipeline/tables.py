@@ -1,8 +1,12 @@
 """Tables for the terminal."""
 
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from zoo_pipeline.runtime.training import TrainingReport
 
 _SCORES = {
     "trajectories_true": "trajectories, true",
@@ -25,7 +29,8 @@ def plan_table(summary: dict[str, Any]) -> Table:
     table.add_row("parameters", f"{summary['dimension']:,}")
     table.add_row("models", f"{summary['models']:,}")
     table.add_row("checkpoints", f"{summary['checkpoints']:,}")
-    table.add_row("groups = files", f"{summary['files']:,}")
+    table.add_row("groups", f"{summary['groups']:,}")
+    table.add_row("files", f"{summary['files']:,}")
     table.add_row("bytes, uncompressed", f"{summary['raw_bytes']:,}")
     table.add_row("spec_hash", summary["spec_hash"] or "known once the data are read (--data-dir)")
     shards = summary["shards"]
@@ -34,9 +39,26 @@ def plan_table(summary: dict[str, Any]) -> Table:
             table.add_row("…", "…")
         else:
             first, last = shard["model_ids"]
+            begin, end = shard["epochs"]
             table.add_row(
-                shard["shard"], f"models {first}–{last}, {shard['rows']:,} rows, {shard['raw_bytes']:,} bytes"
+                shard["shard"],
+                f"models {first}–{last}, epochs {begin}–{end}, {shard['rows']:,} rows, {shard['raw_bytes']:,} bytes",
             )
+    return table
+
+
+def training_table(report: "TrainingReport") -> Table:
+    """What the tasks did: least, median and most over the groups that were trained."""
+    table = _table("per group")
+    works = report.groups
+    rates = sorted(work.model_epochs_per_s for work in works)
+    seconds = sorted(work.wall_s for work in works)
+    for label, values in (("model-epochs/s", rates), ("seconds", seconds)):
+        least, most = values[0], values[-1]
+        table.add_row(f"{label}, least to most", f"{least:,.1f} – {median(values):,.1f} – {most:,.1f}")
+    retries = sum(work.retries for work in works)
+    if retries:
+        table.add_row("begun again", f"{retries:,} times")
     return table
 
 
@@ -59,7 +81,9 @@ def status_table(found: dict[str, Any]) -> Table:
     """What of a run is there."""
     table = _table(f"{found['name']} in {found['run']}")
     table.add_row("complete", "yes" if found["complete"] else "no")
-    table.add_row("groups done", f"{found['done']:,} of {found['groups']:,}")
+    table.add_row("shards done", f"{found['done']:,} of {found['shards']:,}")
+    if found["states"]:
+        table.add_row("training states saved", f"{found['states']:,}")
     for label in ("missing", "foreign"):
         names = found[label]
         if names:

@@ -11,10 +11,10 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
-CHECKPOINTS, ANALYSIS = "checkpoints", "analysis"
+CHECKPOINTS, BUFFERS, STATES, ANALYSIS = "checkpoints", "buffers", "states", "analysis"
 # In the order in which they are removed: what claims completeness goes first.
+PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, ENGINE, SPEC)
 _SHARD = {"shard", "rows", "bytes", "sha256"}
-PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, ENGINE, SPEC)
 LIBRARIES = ("torch", "numpy", "pyarrow", "ray", "scikit-learn")
 
 
@@ -155,6 +155,7 @@ def spec_document(plan: Plan) -> dict[str, Any]:
         "spec": plan.spec(),
         "models": plan.models,
         "groups": len(plan.groups),
+        "ranges": plan.ranges,
         "checkpoints": plan.checkpoints,
         "dimension": plan.architecture.dimension,
         "image_shape": list(plan.facts.image_shape),
