@@ -139,7 +139,7 @@ def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(executor, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
+    assert process.returncode == 130, told
     assert told.strip().splitlines()[-1].startswith("zoo: interrupted; what is published stays")
     assert "Traceback" not in told
 
