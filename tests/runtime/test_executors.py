@@ -10,6 +10,7 @@ import pytest
 import ray
 from ray import cloudpickle
 
+from zoo_pipeline import ranges
 from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
@@ -51,7 +52,9 @@ def test_every_item_comes_back_once_with_its_value_or_its_error(name, ray_execut
     assert (os.getpid() in pids) == (name == "inline")
 
 
-def test_both_executors_give_identical_shards(small_config, tmp_path, ray_executor):
+@pytest.mark.parametrize("shard_bytes", [1 << 28, 15_000], ids=["whole", "ranges"])
+def test_both_executors_give_identical_shards(small_config, tmp_path, ray_executor, monkeypatch, shard_bytes):
+    monkeypatch.setattr(ranges, "SHARD_BYTES", shard_bytes)
     dataset = load_dataset("digits")
     made = plan(small_config, dataset.facts)
     sums = {}
@@ -60,12 +63,47 @@ def test_both_executors_give_identical_shards(small_config, tmp_path, ray_execut
         run.claim(made)
         report = train_zoo(made, dataset, run, executor)
         assert (report.trained, report.failures) == (3, ())
+        assert [(work.group, work.models, work.epochs, work.retries) for work in report.groups] == [
+            (group, 2, 3, 0) for group in range(3)
+        ]
         shards = sorted((tmp_path / executor.name / "checkpoints").iterdir())
         sums[executor.name] = [contents_sha256(pq.read_table(shard)) for shard in shards]
-    assert len(sums["inline"]) == 3
+    assert len(sums["inline"]) == (3 if shard_bytes > 15_000 else 12)
     assert sums["ray"] == sums["inline"]
     zoos = [Zoo(str(tmp_path / name)) for name in sums]
     assert zoos[0].models.equals(zoos[1].models)
+
+
+def chat(number: int, tell, *, device: str) -> int:
+    tell(("begun", number))
+    tell(("over", number))
+    return number
+
+
+@pytest.mark.parametrize("name", ["ray", "inline"])
+def test_what_calls_tell_is_heard_here(name, ray_executor):
+    executor, heard = ray_executor if name == "ray" else InlineExecutor(Resources()), []
+    with executor.listening(heard.append) as tell:
+        outcomes = list(executor.map_unordered(chat, list(range(5)), tell))
+    assert sorted(outcome.value for outcome in outcomes) == list(range(5))
+    assert sorted(heard) == [(word, number) for word in ("begun", "over") for number in range(5)]
+
+
+def test_a_lost_mailbox_fails_nobody(ray_executor):
+    heard = []
+    with ray_executor.listening(heard.append) as tell:
+        ray.kill(tell._mailbox)
+        outcomes = list(ray_executor.map_unordered(chat, list(range(5)), tell))
+    assert sorted(outcome.value for outcome in outcomes) == list(range(5))
+    assert heard == []
+
+
+def test_what_listens_does_not_hold_up_what_is_told(ray_executor):
+    def broken(message):
+        raise ValueError(message)
+
+    with ray_executor.listening(broken) as tell:
+        assert next(iter(ray_executor.map_unordered(chat, [1], tell))).value == 1
 
 
 def pid(*, threads: int) -> tuple[int, int]:

@@ -153,10 +153,14 @@ class _Attempt:
                 range_first=part.first,
                 start_state=footers[-1]["ends_in"] if footers else "",
             )
-            rows = self._start(part, origin)
-            if rows is not None:
-                self._fill(rows, part, origin)
-                self._publish(rows, part, origin)
+            self._train(part, origin)
+
+    def _train(self, part: EpochRange, origin: Origin) -> None:
+        """Train one range and publish it, unless another attempt was faster."""
+        rows = self._start(part, origin)
+        if rows is not None:
+            self._fill(rows, part, origin)
+            self._publish(rows, part, origin)
 
     def _start(self, part: EpochRange, origin: Origin) -> RangeRows | None:
         """Bring training to where a range goes on, and return its rows so far; None: another attempt was faster."""

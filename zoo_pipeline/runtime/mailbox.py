@@ -66,6 +66,6 @@ def _listen(actor: Any, heard: Callable[[Any], None], ended: Event) -> None:
     last = False
     while not last:
         last = ended.wait(TAKE_EVERY_S)
-        with suppress(RayError):
+        with suppress(Exception):  # neither Ray's nor the listener's trouble is a reason to stop listening
             for message in ray.get(actor.take.remote(), timeout=TAKEN_WITHIN_S):
                 heard(message)

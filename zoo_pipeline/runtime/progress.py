@@ -10,6 +10,7 @@ from threading import Event, Lock, Thread
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 LINE_EVERY_S = 30.0
 BAR_EVERY_S = 0.5
@@ -104,7 +105,10 @@ class Tally:
 
 @contextmanager
 def shown(label: str, tally: Tally) -> Iterator[None]:
-    """Show a tally on standard error as long as the context is open."""
+    """Show a tally on standard error as long as the context is open, where there is anything to do."""
+    if not tally.total:
+        yield
+        return
     ended = Event()
     terminal = sys.stderr.isatty()
     teller = Thread(target=_bar if terminal else _lines, args=(label, tally, ended), daemon=True)
@@ -117,7 +121,11 @@ def shown(label: str, tally: Tally) -> Iterator[None]:
 
 
 def _bar(label: str, tally: Tally, ended: Event) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[line]}"))
+    columns = (
+        TextColumn("{task.description}", table_column=Column(min_width=len(label))),
+        BarColumn(bar_width=20, table_column=Column(min_width=20)),
+        TextColumn("{task.fields[line]}", table_column=Column(overflow="fold")),  # on narrow terminals two lines
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(label, total=tally.total, line=tally.line())
         while not ended.wait(BAR_EVERY_S):
