@@ -39,26 +39,25 @@ def plan_table(summary: dict[str, Any]) -> Table:
             table.add_row("…", "…")
         else:
             first, last = shard["model_ids"]
-            begin, end = shard["epochs"]
             table.add_row(
-                shard["shard"],
-                f"models {first}–{last}, epochs {begin}–{end}, {shard['rows']:,} rows, {shard['raw_bytes']:,} bytes",
+                shard["shard"], f"models {first}–{last}, {shard['rows']:,} rows, {shard['raw_bytes']:,} bytes"
             )
     return table
 
 
 def training_table(report: "TrainingReport") -> Table:
-    """What the tasks did: least, median and most over the groups that were trained."""
-    table = _table("per group")
-    works = report.groups
-    rates = sorted(work.model_epochs_per_s for work in works)
-    seconds = sorted(work.wall_s for work in works)
-    for label, values in (("model-epochs/s", rates), ("seconds", seconds)):
-        least, most = values[0], values[-1]
-        table.add_row(f"{label}, least to most", f"{least:,.1f} – {median(values):,.1f} – {most:,.1f}")
-    retries = sum(work.retries for work in works)
+    """What the tasks did: throughput and seconds per group, over the groups that were trained."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for label in ("per group", "least", "median", "most"):
+        table.add_column(label, justify="left" if label == "per group" else "right")
+    for label, values in (
+        ("model-epochs/s", [work.model_epochs_per_s for work in report.groups]),
+        ("seconds", [work.wall_s for work in report.groups]),
+    ):
+        table.add_row(label, *(f"{value:,.1f}" for value in (min(values), median(values), max(values))))
+    retries = sum(work.retries for work in report.groups)
     if retries:
-        table.add_row("begun again", f"{retries:,} times")
+        table.add_row("tasks begun again", "", "", f"{retries:,}")
     return table
 
 
