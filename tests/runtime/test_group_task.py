@@ -131,6 +131,42 @@ def test_a_worker_killed_at_any_file_is_gone_on_from(tmp_path, monkeypatch, undi
     assert not (tmp_path / "states").exists()
 
 
+def test_an_interrupted_run_tells_and_reads_what_is_there(tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setattr(group_task, "GroupTraining", dying(at=7))
+    with pytest.raises(Killed):
+        train(tmp_path)
+    found = survey(RunDirectory(str(tmp_path)))
+    assert (found["shards"], found["done"], found["missing"]) == (3, 2, SHARDS[2:])
+    assert (found["complete"], found["damaged"], found["foreign"], found["states"]) == (False, {}, [], 1)
+    assert np.array_equal(weights(tmp_path), undisturbed[:, :6])
+    read = Zoo(str(tmp_path))
+    assert read.checkpoints([1], [2, 3])["epoch"].to_pylist() == [2, 3]
+    assert read.checkpoints()["epoch"].to_pylist() == [0, 1, 2] * 2 + [3, 4, 5] * 2
+    assert np.array_equal(read.weights([1], [4])[0], undisturbed[1, 4])
+
+
+def test_ranges_are_read_in_the_order_of_their_numbers(tmp_path):
+    """Epochs have at least four digits, so that names alone do not sort."""
+    train(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / SHARDS[2]).rename(tmp_path / "checkpoints/group-00000-epochs-10000-10001.parquet")
+    (tmp_path / SHARDS[1]).rename(tmp_path / "checkpoints/group-00000-epochs-9998-9999.parquet")
+    assert Zoo(str(tmp_path)).checkpoints([0])["epoch"].to_pylist() == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_only_row_groups_with_the_wanted_epochs_are_read(tmp_path, monkeypatch):
+    train(tmp_path)
+    real, looked = pq.ParquetFile.read_row_group, []
+
+    def counting(self, *arguments, **options):
+        looked.append(options["columns"])
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counting)
+    assert Zoo(str(tmp_path)).weights(epochs=[4]).shape == (2, 1_210)
+    assert sum("weights" in columns for columns in looked) == 1
+
+
 def perturbed(at: int):
     """Training whose bits are others from epoch `at` on, as of another GPU."""
 
@@ -194,7 +230,7 @@ def test_who_loses_a_shard_goes_on_from_the_winners_state(tmp_path, monkeypatch,
         return [json.loads(pq.read_schema(of / shard).metadata[b"zoo"]) for shard in SHARDS[:2]]
 
     monkeypatch.setattr(group_task, "publish_range", too_late)
-    train(root)
+    assert train(root).diverged_models == 0
     assert np.array_equal(weights(root), expected), "one trajectory, and that of the winner"
     assert not (root / "states").exists()
 
@@ -346,7 +382,6 @@ def test_a_task_holds_its_training_and_two_shards(tmp_path, monkeypatch):
     finally:
         tracemalloc.stop()
     state = 3 * row  # of Adam
-    print(peak, 2 * 6 * row + 2 * state + row + (1 << 20), row)
     assert peak < 2 * 6 * row + 2 * state + row + (1 << 20)
     assert peak > 6 * row, "NumPy tells what it allocates"
     assert 24 * row > 2 * 6 * row + 2 * state + row + (1 << 20), "the whole group would not fit"
@@ -449,3 +484,19 @@ def test_networks_without_buffers_say_so(tmp_path):
     with pytest.raises(StoreError, match="has no buffers, as its networks have none"):
         Zoo(str(tmp_path)).buffers()
     assert not (tmp_path / "buffers").exists()
+
+
+def test_a_model_that_diverged_in_an_earlier_range_stays_flagged(tmp_path, monkeypatch):
+    class Recovering(GroupTraining):
+        def checkpoint(self):
+            made = super().checkpoint()
+            if self.epoch == 1:
+                made.weights[1, 0] = np.nan
+            return made
+
+    monkeypatch.setattr(group_task, "GroupTraining", Recovering)
+    assert train(tmp_path).diverged_models == 1
+    assert [footer["diverged"] for footer in footers(tmp_path)] == [[1], [], []]
+    read = Zoo(str(tmp_path))
+    assert read.diverged == {1}
+    assert read.models["status"].to_pylist() == ["ok", "diverged"]
