@@ -199,7 +199,7 @@ def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(executor, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
+    assert process.returncode == 130, told
     assert told.strip().splitlines()[-1].startswith("zoo: interrupted; what is published stays")
     assert "Traceback" not in told
 
@@ -235,16 +235,16 @@ def test_a_full_disk_ends_the_run_with_one_line_and_no_half_shard(capsys, tmp_pa
 
 
 def test_a_failing_group_gives_exit_code_1_and_the_others_finish(capsys, tmp_path, monkeypatch):
-    from zoo_pipeline.runtime import training
+    from zoo_pipeline.runtime import group_task
 
-    real = training.train_group
+    real = group_task.GroupTraining
 
-    def sometimes(architecture, members, dataset, **options):
+    def sometimes(architecture, members, *others):
         if 0 in [member.seed for member in members]:
             raise MemoryError("no more")
-        return real(architecture, members, dataset, **options)
+        return real(architecture, members, *others)
 
-    monkeypatch.setattr(training, "train_group", sometimes)
+    monkeypatch.setattr(group_task, "GroupTraining", sometimes)
     out = tmp_path / "run"
     assert main(["run", "digits-demo", "--out", str(out), *SMALL, *INLINE]) == 1
     assert "group 0 failed: MemoryError: no more" in capsys.readouterr().err

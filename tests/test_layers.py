@@ -25,7 +25,18 @@ FLOORS = (
     ("training", "trajectories", "store", "report"),
     ("data", "models"),
     ("recipes", "expansion", "mistakes"),
-    ("plan", "points", "config", "axes", "architecture", "hyperparameters", "dataset_facts", "errors", "version"),
+    (
+        "plan",
+        "ranges",
+        "points",
+        "config",
+        "axes",
+        "architecture",
+        "hyperparameters",
+        "dataset_facts",
+        "errors",
+        "version",
+    ),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

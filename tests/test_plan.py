@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from zoo_pipeline.data import BUILT_IN
 from zoo_pipeline.errors import ConfigError
-from zoo_pipeline.plan import SHARD_BYTES, plan
+from zoo_pipeline.plan import plan
+from zoo_pipeline.ranges import SHARD_BYTES
 from zoo_pipeline.recipes import load_config
 
 FACTS = BUILT_IN["digits"]
@@ -34,7 +35,7 @@ def test_groups_partition_the_models(models, group_size, epochs, first_seed):
     assert [model.model_id for model in everyone] == list(range(models))
     assert [model.seed for model in everyone] == list(range(first_seed, first_seed + models))
     assert len({model.model_key for model in everyone}) == models
-    assert len({group.shard for group in made.groups}) == len(made.groups)
+    assert len({part.shard for group in made.groups for part in group.ranges}) == len(made.groups)
     assert all(group.rows == len(group.models) * (epochs + 1) for group in made.groups)
     assert made.checkpoints == models * (epochs + 1)
     assert all(1 <= len(group.models) <= group_size for group in made.groups)
@@ -181,7 +182,7 @@ def test_large_groups_are_cut_to_the_shard_size():
     [
         (["zoo.training.batch_size=1438"], "batch_size: got 1438, but digits has 1437 training images"),
         (["zoo.model={architecture: cnn-s}"], "cnn-s needs images of at least 20×20, got 8×8; use mlp"),
-        (["zoo.model.hidden=[65536, 65536]"], "use fewer epochs or a smaller network"),
+        (["zoo.model.hidden=[65536, 65536]"], "more than the 536,870,848 that one row of Parquet holds"),
         (["zoo.population={seeds: 200000, group_size: 1}"], "use groups of at least 2 models"),
         (["zoo.training.data_fraction=0.01"], "has 14 training images in the data_fraction 0.01; use at most 14"),
         (["zoo.population={seeds: 1, grid: {batch_size: [64, 2000]}}"], "batch_size: got 2000, but digits has 1437"),

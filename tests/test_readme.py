@@ -1,5 +1,6 @@
 """README.md and docs/format.md tell the truth: commands and snippets run, tables and examples are complete."""
 
+import hashlib
 import json
 import os
 import re
@@ -9,14 +10,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from zoo_pipeline.cli import main
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.models import Layout
 from zoo_pipeline.recipes import recipe_names
 from zoo_pipeline.runtime.analysis import analyze_run
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.schema import buffers_schema
+from zoo_pipeline.store.states import Origin, TrainingState, publish_state
 from zoo_pipeline.store.survey import survey
 from zoo_pipeline.workflow import Options, run
 from zoo_pipeline.zoo import Zoo
@@ -78,7 +84,12 @@ def test_every_command_of_the_readme_is_tested_somewhere():
 
 
 def test_the_demo_prints_what_the_readme_shows(place):
-    figures = {r"[\d.]+ s\b": "TIME", r"[\d.,]+ model-epochs/s": "RATE", r"report: \S+/runs": "report: PLACE/runs"}
+    figures = {
+        r"(?m)^(model-epochs/s|seconds)( +[\d.,]+){3}$": r"\1 of least, median, most",
+        r"[\d.]+ s\b": "TIME",
+        r"[\d.,]+ model-epochs/s": "RATE",
+        r"report: \S+/runs": "report: PLACE/runs",
+    }
 
     def lines(text: str) -> list[str]:
         for pattern, word in figures.items():
@@ -219,6 +230,28 @@ def test_the_footer_is_documented_by_its_example(small_run):
     assert list(footer) == list(json.loads(metadata[b"zoo"]))
     assert set(footer) <= set(named(text))
     assert layout == json.loads(metadata[b"zoo.layout"])
+
+
+def test_the_columns_of_buffers_are_documented():
+    schema = buffers_schema(Layout.of({"norm.running_mean": (3,)}))
+    documented = [(row[0].strip("`"), row[1].replace("[b]", "[3]"), row[2]) for row in rows(section("buffers/"))]
+    assert documented == [(field.name, str(field.type), "no") for field in schema]
+    assert not any(field.nullable for field in schema)
+
+
+def test_the_file_of_a_training_state_is_as_documented(tmp_path):
+    origin = Origin(group=42, spec_hash="abc", engine={"threads": 1}, range_first=10, start_state="")
+    arrays = {"a": np.arange(3, dtype=np.float32), "b": np.arange(2)}
+    sha256 = publish_state(Files(str(tmp_path)), TrainingState(origin, 17, arrays, {}))
+    data = (tmp_path / "states" / f"group-00042-epoch-00017-{sha256[:12]}.state").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == sha256
+    line, rest = data.split(b"\n", 1)
+    assert f"`{line.decode()}`" in section("states/")
+    length = int.from_bytes(rest[:8], "little")
+    header = json.loads(rest[8 : 8 + length])
+    assert set(named(section("states/"))) == set(header)
+    assert header["state"] == [["a", "<f4", [3]], ["b", "<i8", [2]]]
+    assert rest[8 + length :] == arrays["a"].tobytes() + arrays["b"].tobytes()
 
 
 def test_hashes_are_what_the_page_says(small_run, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from zoo_pipeline import workflow
 from zoo_pipeline.errors import ConfigError, ZooError
-from zoo_pipeline.tables import plan_table, status_table, summary_table, totals, zoos_table
+from zoo_pipeline.tables import engine_line, plan_table, status_table, summary_table, totals, training_table, zoos_table
 from zoo_pipeline.workflow import Options
 
 if TYPE_CHECKING:
@@ -174,6 +174,9 @@ def _tell(result: "TrainingReport") -> None:
         + (f", {result.diverged_models} models diverged" if result.diverged_models else ""),
         soft_wrap=True,
     )
+    if result.groups:
+        console.print(engine_line(result.engine))
+        console.print(training_table(result))
 
 
 def _head(each: Options, runs: list[Options]) -> None:

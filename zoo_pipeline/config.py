@@ -167,11 +167,13 @@ class ZooSpec(Part):
 
 
 class Resources(Part):
-    """What one training task may use; never part of the hash."""
+    """What one training task may use, and how it computes; never part of the hash, fixed for a run at its start."""
 
     num_cpus: float = Field(default=1, ge=0.01, le=4096, description="CPUs that Ray reserves per task")
     num_gpus: float = Field(default=0, ge=0, le=64, description="GPUs that Ray reserves per task; fractions share one")
-    threads: int = Field(default=1, ge=1, le=1024, description="torch threads per task, fixed for a run at its start")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="torch threads per task; null: measured")
+    stack: int | None = Field(default=None, ge=1, description="models trained at once within a task; null: measured")
+    capture: bool | None = Field(default=None, description="whether a GPU replays CUDA graphs; null: measured")
 
 
 class ZooConfig(Part):

@@ -16,10 +16,9 @@ from zoo_pipeline.dataset_facts import DatasetFacts
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.points import points, seeds
+from zoo_pipeline.ranges import ROW_ELEMENTS, EpochRange, cut, most_models, shard_name
 
 FORMAT_VERSION = 1
-SHARD_BYTES = 256 << 20  # raw; a group has fewer models where its shard would pass this
-MODEL_BYTES = 4 << 30  # raw; one model's checkpoints are held in memory until its group is published
 SCALAR_BYTES = 32  # of a checkpoint row beside its weights: two int32, one int64, four float32
 MAX_GROUPS = 100_000  # five digits in a shard's name
 SPLITS = (("train", 0.70), ("validation", 0.15), ("test", 0.15))
@@ -38,16 +37,29 @@ class PlannedModel:
 
 @dataclass(frozen=True)
 class Group:
-    """The models that one task trains together, and the shard they end up in.
+    """The models that one task trains together, and the shards they end up in, in the order of their epochs.
 
-    They share `Hyperparameters.computation`, and their ids ascend, but need not follow each other without gaps.
+    The models share `Hyperparameters.computation`, and their ids ascend, but need not follow each other without gaps.
     """
 
     number: int
     models: tuple[PlannedModel, ...]
-    shard: str
-    rows: int
-    raw_bytes: int
+    ranges: tuple[EpochRange, ...]
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training data."""
+        return self.ranges[-1].last
+
+    @property
+    def rows(self) -> int:
+        """Checkpoints of all models."""
+        return sum(part.rows for part in self.ranges)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of all rows before compression."""
+        return sum(part.raw_bytes for part in self.ranges)
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,11 @@ class Plan:
     def epochs(self) -> int:
         """Passes of every model over the training data."""
         return self.config.zoo.training.epochs
+
+    @property
+    def ranges(self) -> list[list[int]]:
+        """First and last epoch of every shard of a group; all groups are cut alike."""
+        return [[part.first, part.last] for part in self.groups[0].ranges]
 
     @property
     def models(self) -> int:
@@ -96,17 +113,19 @@ class Plan:
             "models": self.models,
             "checkpoints": self.checkpoints,
             "groups": len(self.groups),
-            "files": len(self.groups),
+            "files": len(self.groups) * len(self.ranges),
             "raw_bytes": self.raw_bytes,
             "shards": [
                 {
-                    "shard": group.shard,
+                    "shard": part.shard,
                     "models": len(group.models),
                     "model_ids": [group.models[0].model_id, group.models[-1].model_id],
-                    "rows": group.rows,
-                    "raw_bytes": group.raw_bytes,
+                    "epochs": [part.first, part.last],
+                    "rows": part.rows,
+                    "raw_bytes": part.raw_bytes,
                 }
                 for group in self.groups
+                for part in group.ranges
             ],
         }
 
@@ -126,14 +145,18 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
         hidden=choices.hidden,
         bias=choices.bias,
     )
-    rows_per_model = training.epochs + training.save_initial
-    model_bytes = rows_per_model * (4 * architecture.dimension + SCALAR_BYTES)
-    if model_bytes > MODEL_BYTES:
+    if architecture.dimension > ROW_ELEMENTS:
         raise ConfigError(
-            f"zoo: one model's {rows_per_model} checkpoints of {architecture.dimension} weights take {model_bytes} "
-            f"bytes, more than the {MODEL_BYTES} that a task holds; use fewer epochs or a smaller network"
+            f"zoo.model: the network has {architecture.dimension:,} weights, more than the {ROW_ELEMENTS:,} "
+            f"that one row of Parquet holds; use a smaller network"
         )
-    group_size = min(config.zoo.population.group_size, max(1, SHARD_BYTES // model_bytes))
+    first = 0 if training.save_initial else 1
+    row_bytes = 4 * architecture.dimension + SCALAR_BYTES
+    population = config.zoo.population
+    most = most_models(training.epochs + 1 - first, row_bytes)
+    group_size = min(population.group_size, population.models, most)
+    # Groups that happen to be smaller are cut like the full ones, so that one list names the shards of all.
+    ranges = cut(first, training.epochs, group_size, row_bytes)
     batches = list(_batches(_models(config, facts, architecture), group_size))
     if len(batches) > MAX_GROUPS:
         raise ConfigError(
@@ -146,21 +169,9 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
         architecture=architecture,
         spec_hash=digest(scientific_spec(config, facts)) if facts.content_sha256 else "",
         groups=tuple(
-            Group(
-                number=number,
-                models=batch,
-                shard=shard_name(number),
-                rows=len(batch) * rows_per_model,
-                raw_bytes=len(batch) * model_bytes,
-            )
-            for number, batch in enumerate(batches)
+            Group(number, batch, _shards(number, len(batch), ranges, row_bytes)) for number, batch in enumerate(batches)
         ),
     )
-
-
-def shard_name(group: int) -> str:
-    """Where a group's shard lies in the run directory."""
-    return f"checkpoints/group-{group:05d}.parquet"
 
 
 def scientific_spec(config: ZooConfig, facts: DatasetFacts) -> dict[str, Any]:
@@ -176,6 +187,19 @@ def scientific_spec(config: ZooConfig, facts: DatasetFacts) -> dict[str, Any]:
 def digest(value: Any) -> str:
     """sha256 (hex) of plain JSON types in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _shards(group: int, models: int, ranges: Sequence[tuple[int, int]], row_bytes: int) -> tuple[EpochRange, ...]:
+    return tuple(
+        EpochRange(
+            first=first,
+            last=last,
+            shard=shard_name(group, first, last, whole=len(ranges) == 1),
+            rows=models * (last - first + 1),
+            raw_bytes=models * (last - first + 1) * row_bytes,
+        )
+        for first, last in ranges
+    )
 
 
 def _batches(models: Sequence[PlannedModel], group_size: int) -> Iterator[tuple[PlannedModel, ...]]:

@@ -1,10 +1,14 @@
 """Tables for the terminal."""
 
 from collections.abc import Sequence
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from zoo_pipeline.runtime.training import TrainingReport
 
 _SCORES = {
     "trajectories_true": "trajectories, true",
@@ -28,7 +32,8 @@ def plan_table(summary: dict[str, Any]) -> Table:
     table.add_row("hyperparameter points", f"{summary['points']:,}")
     table.add_row("models", f"{summary['models']:,}")
     table.add_row("checkpoints", f"{summary['checkpoints']:,}")
-    table.add_row("groups = files", f"{summary['files']:,}")
+    table.add_row("groups", f"{summary['groups']:,}")
+    table.add_row("files", f"{summary['files']:,}")
     table.add_row("bytes, uncompressed", f"{summary['raw_bytes']:,}")
     table.add_row("spec_hash", summary["spec_hash"] or "known once the data are read (--data-dir)")
     shards = summary["shards"]
@@ -77,6 +82,30 @@ def zoos_table(zoos: dict[str, Any]) -> Table:
     return table
 
 
+def engine_line(engine: dict[str, Any]) -> str:
+    """How a run's groups are computed."""
+    stack, threads = engine["stack"], engine["threads"]
+    chosen = "measured" if engine.get("calibration") else "as configured"
+    graphs = ", CUDA graphs" if engine["capture"] else ""
+    return f"engine: {stack} models at once, {threads} thread{'s' if threads > 1 else ''}{graphs} ({chosen})"
+
+
+def training_table(report: "TrainingReport") -> Table:
+    """What the tasks did: throughput and seconds per group, over the groups that were trained."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for label in ("per group", "least", "median", "most"):
+        table.add_column(label, justify="left" if label == "per group" else "right")
+    for label, values in (
+        ("model-epochs/s", [work.model_epochs_per_s for work in report.groups]),
+        ("seconds", [work.wall_s for work in report.groups]),
+    ):
+        table.add_row(label, *(f"{value:,.1f}" for value in (min(values), median(values), max(values))))
+    retries = sum(work.retries for work in report.groups)
+    if retries:
+        table.add_row("tasks begun again", "", "", f"{retries:,}")
+    return table
+
+
 def summary_table(summary: dict[str, Any]) -> Table:
     """The scores of an analysis."""
     table = _table(f"{summary['name']}: {summary['checkpoints']:,} checkpoints of {summary['dimension']:,} weights")
@@ -96,7 +125,9 @@ def status_table(found: dict[str, Any]) -> Table:
     """What of a run is there."""
     table = _table(f"{found['name']} in {found['run']}")
     table.add_row("complete", "yes" if found["complete"] else "no")
-    table.add_row("groups done", f"{found['done']:,} of {found['groups']:,}")
+    table.add_row("shards done", f"{found['done']:,} of {found['shards']:,}")
+    if found["states"]:
+        table.add_row("training states saved", f"{found['states']:,}")
     for label in ("missing", "foreign"):
         names = found[label]
         if names:

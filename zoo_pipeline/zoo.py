@@ -1,13 +1,14 @@
 """`Zoo`: open a run and read it."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -18,9 +19,10 @@ from zoo_pipeline.config import ZooSpec
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.points import points
+from zoo_pipeline.store.reading import CheckpointFiles
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
-from zoo_pipeline.store.schema import SCALAR_NAMES, SCALARS
-from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, weight_rows
+from zoo_pipeline.store.schema import SCALAR_NAMES, buffers_schema, checkpoint_schema
+from zoo_pipeline.store.shards import open_shard, read_footer
 
 Ids = Sequence[int] | None
 
@@ -28,15 +30,14 @@ Ids = Sequence[int] | None
 class Zoo:
     """A run, complete or not, for reading.
 
-    Rows come in the order of the shards and, within them, of (model_id, epoch). An incomplete run is read as far as
-    it goes, and says so in `complete`.
+    Rows come in the order of the shards (by group, then by epoch range) and, within them, of (model_id, epoch). An
+    incomplete run is read as far as it goes, and says so in `complete`.
 
     Attributes:
         root: where the run is.
         files: the run's files.
         complete: whether the manifest is there.
         spec: the content of spec.json.
-        layout: which slice of the weights is which tensor.
     """
 
     def __init__(self, root: str) -> None:
@@ -49,12 +50,25 @@ class Zoo:
         if manifest is not None:
             self._shards = [str(shard["shard"]) for shard in manifest["shards"]]
         else:
-            names = self.files.names(CHECKPOINTS)
-            self._shards = [f"{CHECKPOINTS}/{name}" for name in names if name.endswith(".parquet")]
+            names = [name for name in self.files.names(CHECKPOINTS) if name.endswith(".parquet")]
+            self._shards = [f"{CHECKPOINTS}/{name}" for name in sorted(names, key=_numbers)]
         if not self._shards:
             raise StoreError(f"{root}: has no checkpoints yet; run zoo train")
-        with open_shard(self.files, self._shards[0]) as shard:
-            self.layout: Layout = self._layout_of(shard, self._shards[0])
+        self._checkpoints = CheckpointFiles(self.files, self._shards, checkpoint_schema)
+
+    @property
+    def layout(self) -> Layout:
+        """Which slice of the weights is which tensor."""
+        return self._checkpoints.layout
+
+    @property
+    def buffer_layout(self) -> Layout:
+        """Which slice of the buffers is which tensor.
+
+        Raises:
+            StoreError: the networks of this run have no buffers.
+        """
+        return self._buffers.layout
 
     @property
     def key(self) -> str:
@@ -80,19 +94,19 @@ class Zoo:
 
     def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
         """The scalar columns of all checkpoints, or of those of some models and epochs."""
-        tables = [batch for batch, _ in self._batches(SCALAR_NAMES, model_ids, epochs)]
-        return pa.concat_tables(tables or [pa.schema(SCALARS).empty_table()]).combine_chunks()
+        return self._checkpoints.rows(SCALAR_NAMES, _wanted(model_ids, epochs))
 
     def weights(self, model_ids: Ids = None, epochs: Ids = None) -> NDArray[np.float32]:
         """The weights float32[n, d] of the same rows, in the same order, as `checkpoints`."""
-        rows = sum(len(batch) for batch, _ in self._batches(["model_id", "epoch"], model_ids, epochs))
-        weights = np.empty((rows, self.layout.dimension), dtype=np.float32)
-        start = 0
-        for batch, keep in self._batches(["model_id", "epoch", "weights"], model_ids, epochs, filtered=False):
-            end = start + int(keep.sum())
-            np.compress(keep, weight_rows(batch["weights"]), axis=0, out=weights[start:end])
-            start = end
-        return weights
+        return self._checkpoints.vectors(_wanted(model_ids, epochs))
+
+    def buffers(self, model_ids: Ids = None, epochs: Ids = None) -> NDArray[np.float32]:
+        """The buffers, such as BatchNorm's statistics, float32[n, b] of the same rows, in the same order.
+
+        Raises:
+            StoreError: the networks of this run have no buffers.
+        """
+        return self._buffers.vectors(_wanted(model_ids, epochs))
 
     def load_model(self, model_id: int, epoch: int) -> nn.Module:
         """The network of one checkpoint, ready to be called.
@@ -103,10 +117,21 @@ class Zoo:
         weights = self.weights([model_id], [epoch])
         if len(weights) == 0:
             raise StoreError(f"{self.root}: has no checkpoint of model {model_id} after epoch {epoch}")
-        architecture = self._architecture()
-        module = build(architecture, self._activation(model_id))
-        module.load_state_dict(self.layout.unflatten(torch.from_numpy(weights[0])))
+        module = build(self._architecture(), self._activation(model_id))
+        tensors = self.layout.unflatten(torch.from_numpy(weights[0]))
+        if any(True for _ in module.buffers()):
+            tensors |= self.buffer_layout.unflatten(torch.from_numpy(self.buffers([model_id], [epoch])[0]))
+            step = torch.tensor(self.checkpoints([model_id], [epoch])["step"][0].as_py())
+            tensors |= {name: step for name, _ in module.named_buffers() if name.endswith("num_batches_tracked")}
+        module.load_state_dict(tensors)
         return module
+
+    @cached_property
+    def _buffers(self) -> CheckpointFiles:
+        named = [read_footer(self.files, name)["buffers"] for name in self._shards]
+        if None in named:
+            raise StoreError(f"{self.root}: has no buffers, as its networks have none")
+        return CheckpointFiles(self.files, [buffers["file"] for buffers in named], buffers_schema)
 
     def _architecture(self) -> Architecture:
         missing = [key for key in ("spec", "image_shape", "classes") if key not in self.spec]
@@ -140,36 +165,11 @@ class Zoo:
             ) from None
         return points(zoo)[model_id // zoo.population.seeds].activation
 
-    def _layout_of(self, shard: pq.ParquetFile, name: str) -> Layout:
-        try:
-            return read_layout(shard)
-        except StoreError as error:
-            raise StoreError(f"{self.files.at(name)}: {error}") from None
 
-    def _batches(
-        self, columns: list[str], model_ids: Ids, epochs: Ids, filtered: bool = True
-    ) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
-        """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
-        for name in self._shards:
-            with open_shard(self.files, name) as shard:
-                if self._layout_of(shard, name) != self.layout:
-                    raise StoreError(f"{self.files.at(name)}: has another layout than {self._shards[0]}")
-                for index in range(shard.num_row_groups):
-                    if not _may_hold(shard, index, model_ids):
-                        continue
-                    batch = shard.read_row_group(index, columns=columns, use_threads=False)
-                    keep = np.ones(len(batch), dtype=bool)
-                    for column, wanted in (("model_id", model_ids), ("epoch", epochs)):
-                        if wanted is not None:
-                            keep &= np.isin(batch[column].to_numpy(), list(wanted))
-                    yield (batch.filter(pa.array(keep)) if filtered else batch), keep
+def _wanted(model_ids: Ids, epochs: Ids) -> dict[str, Sequence[int]]:
+    return {name: ids for name, ids in (("model_id", model_ids), ("epoch", epochs)) if ids is not None}
 
 
-def _may_hold(shard: pq.ParquetFile, index: int, model_ids: Ids) -> bool:
-    """Whether a row group may have rows of these models, by its statistics."""
-    if model_ids is None:
-        return True
-    statistics = shard.metadata.row_group(index).column(0).statistics
-    if shard.schema_arrow.names[0] != "model_id" or statistics is None or not statistics.has_min_max:
-        return True
-    return any(statistics.min <= model_id <= statistics.max for model_id in model_ids)
+def _numbers(name: str) -> list[int]:
+    """The numbers in a shard's name, by which shards are ordered: group, first epoch, last epoch."""
+    return [int(number) for number in re.findall(r"\d+", name)]

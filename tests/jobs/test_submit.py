@@ -78,7 +78,7 @@ def test_a_submitted_run_succeeds_and_leaves_a_complete_run(address, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "succeeded" in done.stdout
     found = survey(RunDirectory(str(out)))
-    assert (found["complete"], found["groups"], found["analyses"], found["report"]) == (True, 2, ["default"], True)
+    assert (found["complete"], found["shards"], found["analyses"], found["report"]) == (True, 2, ["default"], True)
     assert "recovered exactly" in done.stdout
     assert re.search(r"trained 2 groups", done.stdout)
 

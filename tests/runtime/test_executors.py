@@ -10,12 +10,15 @@ import pytest
 import ray
 from ray import cloudpickle
 
+from zoo_pipeline import ranges
 from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import plan
+from zoo_pipeline.runtime import training
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.opening import open_executor
+from zoo_pipeline.runtime.progress import Tally
 from zoo_pipeline.runtime.ray_executor import RayExecutor
 from zoo_pipeline.runtime.training import train_zoo
 from zoo_pipeline.store.rundir import RunDirectory
@@ -51,7 +54,9 @@ def test_every_item_comes_back_once_with_its_value_or_its_error(name, ray_execut
     assert (os.getpid() in pids) == (name == "inline")
 
 
-def test_both_executors_give_identical_shards(small_config, tmp_path, ray_executor):
+@pytest.mark.parametrize("shard_bytes", [1 << 28, 15_000], ids=["whole", "ranges"])
+def test_both_executors_give_identical_shards(small_config, tmp_path, ray_executor, monkeypatch, shard_bytes):
+    monkeypatch.setattr(ranges, "SHARD_BYTES", shard_bytes)
     dataset = load_dataset("digits")
     made = plan(small_config, dataset.facts)
     sums = {}
@@ -60,12 +65,55 @@ def test_both_executors_give_identical_shards(small_config, tmp_path, ray_execut
         run.claim(made)
         report = train_zoo(made, dataset, run, executor)
         assert (report.trained, report.failures) == (3, ())
+        assert [(work.group, work.models, work.epochs, work.retries) for work in report.groups] == [
+            (group, 2, 3, 0) for group in range(3)
+        ]
         shards = sorted((tmp_path / executor.name / "checkpoints").iterdir())
         sums[executor.name] = [contents_sha256(pq.read_table(shard)) for shard in shards]
-    assert len(sums["inline"]) == 3
+    assert len(sums["inline"]) == (3 if shard_bytes > 15_000 else 12)
     assert sums["ray"] == sums["inline"]
     zoos = [Zoo(str(tmp_path / name)) for name in sums]
     assert zoos[0].models.equals(zoos[1].models)
+
+
+def until(true) -> None:
+    """Wait for what is on its way: messages are not waited for where work has ended."""
+    deadline = time.monotonic() + 60
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def chat(number: int, tell, *, device: str) -> int:
+    tell(("begun", number))
+    tell(("over", number))
+    return number
+
+
+@pytest.mark.parametrize("name", ["ray", "inline"])
+def test_what_calls_tell_is_heard_here(name, ray_executor):
+    executor, heard = ray_executor if name == "ray" else InlineExecutor(Resources()), []
+    with executor.listening(heard.append) as tell:
+        outcomes = list(executor.map_unordered(chat, list(range(5)), tell))
+        until(lambda: len(heard) == 10)
+    assert sorted(outcome.value for outcome in outcomes) == list(range(5))
+    assert sorted(heard) == [(word, number) for word in ("begun", "over") for number in range(5)]
+
+
+def test_a_lost_mailbox_fails_nobody(ray_executor):
+    heard = []
+    with ray_executor.listening(heard.append) as tell:
+        ray.kill(tell._mailbox)
+        outcomes = list(ray_executor.map_unordered(chat, list(range(5)), tell))
+    assert sorted(outcome.value for outcome in outcomes) == list(range(5))
+    assert heard == []
+
+
+def test_what_listens_does_not_hold_up_what_is_told(ray_executor):
+    def broken(message):
+        raise ValueError(message)
+
+    with ray_executor.listening(broken) as tell:
+        assert next(iter(ray_executor.map_unordered(chat, [1], tell))).value == 1
 
 
 def pid(*, threads: int) -> tuple[int, int]:
@@ -88,6 +136,41 @@ def die_once(path: str, *, device: str) -> str:
 def test_a_task_whose_worker_dies_is_run_again(ray_executor, tmp_path):
     outcomes = list(ray_executor.map_unordered(die_once, [str(tmp_path / "died")]))
     assert outcomes[0].value == "alive"
+
+
+def train_and_die_once(task, dataset, tell, *, device: str):
+    """The worker's process ends before epoch 3 of the first attempt."""
+    from zoo_pipeline.runtime import group_task
+
+    class Dying(group_task.GroupTraining):
+        def advance(self) -> None:
+            if self.epoch == 2 and not Path(task.root, "engine.json.died").exists():
+                Path(task.root, "engine.json.died").touch()
+                time.sleep(1)  # so that what it told is under way
+                os._exit(1)
+            super().advance()
+
+    group_task.GroupTraining, group_task.STATE_EVERY_EPOCHS = Dying, 1
+    try:
+        return group_task.train_and_publish(task, dataset, tell, device=device)
+    finally:
+        group_task.GroupTraining, group_task.STATE_EVERY_EPOCHS = Dying.__base__, None
+
+
+def test_a_group_whose_worker_dies_is_gone_on_with_by_the_next(small_config, small_run, tmp_path, ray_executor):
+    dataset = load_dataset("digits")
+    made = plan(small_config, dataset.facts)
+    run = RunDirectory(str(tmp_path / "run"))
+    run.claim(made)
+    task = training._task(made, run, made.groups[0], {"threads": 1, "stack": 2, "capture": False}, dataset.content_sha256)
+    tally = Tally({0: 2}, epochs=3)
+    with ray_executor.listening(tally.hear) as tell:
+        result = next(iter(ray_executor.map_unordered(train_and_die_once, [task], dataset, tell))).value
+        until(lambda: tally.retries(0) == 1)
+    assert result.epochs == 1, "the first two are of the worker that died"
+    assert tally.retries(0) == 1
+    shard = made.groups[0].ranges[0].shard
+    assert contents_sha256(pq.read_table(tmp_path / "run" / shard)) == contents_sha256(pq.read_table(small_run / shard))
 
 
 def wait(seconds: float, *, device: str) -> float:

@@ -9,13 +9,15 @@ from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import DataError, StoreError
 from zoo_pipeline.plan import plan
-from zoo_pipeline.runtime import training
+from zoo_pipeline.runtime import group_task, training
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.training import train_zoo
-from zoo_pipeline.store.groups import publish_group
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
 from zoo_pipeline.zoo import Zoo
+
+
+ENGINE = {"threads": 1, "stack": 2, "capture": False}
 
 
 @pytest.fixture
@@ -83,14 +85,14 @@ def test_resume_refuses_a_damaged_or_foreign_shard(train_small):
 
 
 def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch):
-    real = training.train_group
+    real = group_task.GroupTraining
 
-    def sometimes(architecture, members, dataset, **options):
+    def sometimes(architecture, members, *others):
         if 2 in [member.seed for member in members]:
             raise RuntimeError("cosmic ray")
-        return real(architecture, members, dataset, **options)
+        return real(architecture, members, *others)
 
-    monkeypatch.setattr(training, "train_group", sometimes)
+    monkeypatch.setattr(group_task, "GroupTraining", sometimes)
     report = train_zoo(*prepared)
     assert [failure.group for failure in report.failures] == [1]
     assert report.failures[0].message == "RuntimeError: cosmic ray"
@@ -99,7 +101,7 @@ def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch):
     run = prepared[2]
     assert run.manifest is None
     assert run.files.names("checkpoints") == ["group-00000.parquet", "group-00002.parquet"]
-    monkeypatch.setattr(training, "train_group", real)
+    monkeypatch.setattr(group_task, "GroupTraining", real)
     assert train_zoo(*prepared).trained == 1
     assert run.manifest is not None
 
@@ -139,26 +141,32 @@ def test_a_manifest_that_describes_other_files_is_not_believed(train_small):
         train_small(resume=True)
 
 
-def test_a_late_shard_of_another_configuration_is_never_taken_for_ours(train_small, prepared):
+def test_a_late_shard_of_another_configuration_is_never_taken_for_ours(train_small, prepared, monkeypatch):
     """An old attempt may publish after --overwrite: the loser of the race looks whose shard it lost to."""
     other = train_small("other", "zoo.training.learning_rate=0.5")
     made, dataset, run, executor = prepared
-    groups = [group.shard for group in made.groups]
-    run.files.publish(groups[1], (other / groups[1]).read_bytes())
-    with pytest.raises(StoreError, match=r"group-00001\.parquet: is not this run's shard"):
-        publish_group(run, made.groups[1], made.spec_hash, pq.read_table(other / groups[1]))
-    with pytest.raises(StoreError, match="is not this run's shard"):
-        train_zoo(made, dataset, run, executor)
+    shard = made.groups[1].ranges[0].shard
+    real = group_task.publish_range
+
+    def too_late(run, group, *others):
+        if group.number == 1:
+            run.files.publish(shard, (other / shard).read_bytes())
+        return real(run, group, *others)
+
+    monkeypatch.setattr(group_task, "publish_range", too_late)
+    for _ in range(2):  # the second time it is there from the start
+        with pytest.raises(StoreError, match=r"group-00001\.parquet: is not this run's shard"):
+            train_zoo(made, dataset, run, executor)
     assert run.manifest is None
 
 
 def test_a_worker_that_does_not_see_the_run_says_so_at_once(prepared, tmp_path):
     made, dataset, *_ = prepared
     task = training._task(
-        made, RunDirectory(str(tmp_path / "elsewhere")), made.groups[0], {"threads": 1, "stack": None}
+        made, RunDirectory(str(tmp_path / "elsewhere")), made.groups[0], ENGINE, dataset.content_sha256
     )
     with pytest.raises(StoreError, match="this worker does not find the run there that it is to train"):
-        training.train_and_publish(task, dataset, device="cpu")
+        group_task.train_and_publish(task, dataset, print, device="cpu")
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -25,6 +25,18 @@ def test_the_first_to_publish_wins_and_nothing_is_overwritten(files):
     assert files.names() == ["folder"]
 
 
+def test_parts_are_published_as_one_file(files):
+    assert files.publish("a.bin", b"first ", memoryview(b"and second")) is True
+    assert files.read("a.bin") == b"first and second"
+
+
+def test_what_somebody_else_removed_is_discarded_without_a_word(files):
+    files.publish("folder/a.bin", b"a")
+    files.discard("folder/a.bin")
+    files.discard("folder/a.bin")
+    assert not files.exists("folder/a.bin")
+
+
 def test_replace_puts_new_content_in_place_of_old(files):
     files.replace("a.json", b"old")
     files.replace("a.json", b"new")

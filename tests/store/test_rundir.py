@@ -73,8 +73,8 @@ def test_a_directory_that_holds_something_else_is_never_touched(tmp_path, flags,
 
 def test_engine_choices_are_made_once(tmp_path):
     run = RunDirectory(str(tmp_path))
-    assert run.engine({"threads": 1}) == {"threads": 1}
-    assert run.engine({"threads": 2}) == {"threads": 1}
+    assert run.engine(lambda: {"threads": 1}) == {"threads": 1}
+    assert run.engine(lambda: {"threads": 2}) == {"threads": 1}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"format_version": 99}', '{"format_version": 1, "name": "x"}'])
@@ -86,8 +86,8 @@ def test_a_damaged_spec_is_named(tmp_path, content):
 
 def test_the_survey_tells_done_missing_damaged_and_foreign(small_run, tmp_path):
     assert survey(RunDirectory(str(small_run))) | {"run": "", "spec_hash": ""} == {
-        "run": "", "name": "digits-demo", "spec_hash": "", "complete": True, "manifest": True, "groups": 3, "done": 3,
-        "missing": [], "damaged": {}, "foreign": [], "analyses": ["default"], "report": True,
+        "run": "", "name": "digits-demo", "spec_hash": "", "complete": True, "manifest": True, "shards": 3, "done": 3,
+        "missing": [], "damaged": {}, "foreign": [], "states": 0, "analyses": ["default"], "report": True,
     }  # fmt: skip
     broken = tmp_path / "broken"
     shutil.copytree(small_run, broken)

@@ -9,8 +9,9 @@ import pytest
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout
 from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.rows import RangeRows
 from zoo_pipeline.store.schema import LAYOUT_KEY, encode_checkpoints
-from zoo_pipeline.store.shards import contents_sha256, open_shard, read_footer, read_layout, shard_table, weight_rows
+from zoo_pipeline.store.shards import contents_sha256, open_shard, read_footer, read_layout, shard_table, vector_rows
 from zoo_pipeline.training.group import METRICS
 
 LAYOUT = Layout.of({"fc1.weight": (4, 8), "fc1.bias": (4,)})
@@ -20,8 +21,11 @@ def table(models=3, epochs=5, layout=LAYOUT, seed=0) -> pa.Table:
     generator = np.random.default_rng(seed)
     weights = generator.normal(size=(models, epochs, layout.dimension)).astype(np.float32)
     metrics = {name: generator.random((models, epochs), dtype=np.float32) for name in METRICS}
+    rows = RangeRows(models, 0, epochs, layout.dimension)
+    for epoch in range(epochs):
+        rows.add(epoch * 10, weights[:, epoch], {name: values[:, epoch] for name, values in metrics.items()})
     footer = {"group": 0, "spec_hash": "abc", "rows": models * epochs, "diverged": []}
-    return shard_table(np.arange(models, dtype=np.int32), np.arange(epochs) * 10, metrics, weights, layout, footer)
+    return shard_table(np.arange(models, dtype=np.int32), rows, layout, footer)
 
 
 def test_rows_are_sorted_and_keep_their_values():
@@ -84,7 +88,7 @@ def test_the_footer_says_what_the_shard_is(tmp_path):
     files = Files(str(tmp_path))
     files.publish("a.parquet", encode_checkpoints(table()))
     assert read_footer(files, "a.parquet") == {
-        "group": 0, "spec_hash": "abc", "rows": 15, "diverged": [], "file_rows": 15,
+        "group": 0, "spec_hash": "abc", "rows": 15, "diverged": [], "buffers": None, "file_rows": 15,
     }  # fmt: skip
     with open_shard(files, "a.parquet") as shard:
         assert read_layout(shard) == LAYOUT
@@ -145,14 +149,16 @@ def test_null_weights_are_refused():
     values = np.zeros((2, 3), np.float32).tolist()
     for holes in ([values[0], None], [values[0], [0.0, None, 0.0]]):
         with pytest.raises(StoreError, match="column weights: holds nulls"):
-            weight_rows(pa.chunked_array([pa.array(holes, pa.list_(pa.float32(), 3))]))
-    whole = pa.chunked_array([pa.array(values, pa.list_(pa.float32(), 3))] * 2)
-    assert weight_rows(whole).shape == (4, 3)
-    assert weight_rows(whole.slice(1, 2)).shape == (2, 3)
-    assert weight_rows(whole.slice(0, 0)).shape == (0, 3)
+            vector_rows(pa.table({"weights": pa.array(holes, pa.list_(pa.float32(), 3))}), "weights")
+    whole = pa.table({"weights": pa.chunked_array([pa.array(values, pa.list_(pa.float32(), 3))] * 2)})
+    assert vector_rows(whole, "weights").shape == (4, 3)
+    assert vector_rows(whole.slice(1, 2), "weights").shape == (2, 3)
+    assert vector_rows(whole.slice(0, 0), "weights").shape == (0, 3)
 
 
-@pytest.mark.parametrize("footer", ["null", "[]", "{", '{"diverged": null}', '{"diverged": ["x"]}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "footer", ["null", "[]", "{", '{"diverged": null}', '{"diverged": ["x"]}', "[" * 100_000, '{"buffers": {}}']
+)
 def test_a_footer_that_is_none_is_named(tmp_path, footer):
     made = table()
     changed = made.replace_schema_metadata({**made.schema.metadata, b"zoo": footer.encode()})

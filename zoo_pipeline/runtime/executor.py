@@ -1,6 +1,7 @@
 """Where work runs: the same plain functions, called by Ray tasks or in this process."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,12 +16,16 @@ class Outcome:
 
 
 class Executor(Protocol):
-    """Two ways to have functions called; functions and items must be importable and picklable."""
+    """Ways to have functions called; functions and items must be importable and picklable."""
 
     name: str
 
     def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` for every item; outcomes come as they are ready."""
+        ...
+
+    def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:
+        """A function that may be shared with calls: what they give it `heard` gets here, unless it gets lost."""
         ...
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -29,6 +30,10 @@ class InlineExecutor:
             except Exception as error:  # one group must not end the others, as on Ray
                 outcome = Outcome(item, error=error)
             yield outcome
+
+    def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:
+        """`heard` itself."""
+        return nullcontext(heard)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)`."""

@@ -1,59 +1,140 @@
-"""Progress of long work: a bar on a terminal, a line every 30 s elsewhere."""
+"""Progress of training: a bar on a terminal, a line every 30 s elsewhere."""
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Event, Thread
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Event, Lock, Thread
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 LINE_EVERY_S = 30.0
+BAR_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class GroupNews:
+    """How far a group is, as its task tells it.
+
+    Attributes:
+        group: number of the group.
+        epoch: passes over the training data so far.
+        attempt: a name of the attempt at the group.
+    """
+
+    group: int
+    epoch: int
+    attempt: str
+
+
+class Tally:
+    """How far training is, in model-epochs: the sum over the models of the epochs that they are trained for.
+
+    Counts what it is told, from any thread; what it is not told it learns when the group ends.
+
+    Args:
+        models: number of models by group, of the groups that are to be trained.
+        epochs: that each of them is trained for.
+        clock: seconds.
+    """
+
+    def __init__(self, models: Mapping[int, int], epochs: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._models, self._epochs, self._clock = models, epochs, clock
+        self._started = clock()
+        self._lock = Lock()
+        self._epoch = dict.fromkeys(models, 0)
+        self._found: dict[int, int] = {}  # the epoch at which a group was taken up; the rest is this call's work
+        self._attempts: dict[int, set[str]] = {}
+        self._over: set[int] = set()
+
+    def hear(self, news: GroupNews) -> None:
+        """Take in how far a group is."""
+        with self._lock:
+            if news.group not in self._over:
+                self._found.setdefault(news.group, news.epoch)
+                self._epoch[news.group] = news.epoch
+            self._attempts.setdefault(news.group, set()).add(news.attempt)
+
+    def end(self, group: int) -> None:
+        """A group is over, trained or failed."""
+        with self._lock:
+            self._found.setdefault(group, 0)
+            self._epoch[group] = self._epochs
+            self._over.add(group)
+
+    def retries(self, group: int) -> int:
+        """How often a group was begun again, as far as it was told."""
+        with self._lock:
+            return max(0, len(self._attempts.get(group, ())) - 1)
+
+    @property
+    def total(self) -> int:
+        """Model-epochs in all."""
+        return self._epochs * sum(self._models.values())
+
+    @property
+    def done(self) -> int:
+        """Model-epochs so far."""
+        with self._lock:
+            return sum(self._models[group] * epoch for group, epoch in self._epoch.items())
+
+    def line(self) -> str:
+        """How far it is, on one line."""
+        elapsed_s = self._clock() - self._started
+        done = self.done
+        with self._lock:
+            found = sum(self._models[group] * epoch for group, epoch in self._found.items())
+            over = sum(self._models[group] for group in self._over)
+        rate = max(0, done - found) / max(elapsed_s, 1e-9)
+        models = sum(self._models.values())
+        text = f"{done:,} of {self.total:,} model-epochs, {over:,} of {models:,} models done, {elapsed_s:.0f} s"
+        if rate:
+            text += f", {rate:,.{0 if rate >= 10 else 2}f} model-epochs/s"
+        if done == self.total:
+            return text
+        if not rate:
+            return f"{text}, end unknown"
+        left_s = (self.total - done) / rate
+        end = datetime.now() + timedelta(seconds=min(left_s, 1e9))
+        return f"{text}, {left_s:,.0f} s to go, until {end:%d %b %H:%M}"
 
 
 @contextmanager
-def progress(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Show on standard error how much of `total` is done; the context gets the function that advances it."""
-    if sys.stderr.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-            task = bar.add_task(label, total=total)
-            yield lambda amount: bar.advance(task, amount)
+def shown(label: str, tally: Tally) -> Iterator[None]:
+    """Show a tally on standard error as long as the context is open, where there is anything to do."""
+    if not tally.total:
+        yield
         return
-    lines = _Lines(label, total, unit)
     ended = Event()
-    teller = Thread(target=lines.tell_until, args=(ended,), daemon=True)
+    terminal = sys.stderr.isatty()
+    teller = Thread(target=_bar if terminal else _lines, args=(label, tally, ended), daemon=True)
     teller.start()
     try:
-        yield lines.advance
+        yield
     finally:
         ended.set()
         teller.join()
 
 
-class _Lines:
-    """Progress as lines for a log: also while nothing gets done, so that a reader sees that it is alive."""
+def _bar(label: str, tally: Tally, ended: Event) -> None:
+    columns = (
+        TextColumn("{task.description}", table_column=Column(min_width=len(label))),
+        BarColumn(bar_width=20, table_column=Column(min_width=20)),
+        TextColumn("{task.fields[line]}", table_column=Column(overflow="fold")),  # on narrow terminals two lines
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=tally.total, line=tally.line())
+        while not ended.wait(BAR_EVERY_S):
+            bar.update(task, completed=tally.done, line=tally.line())
+        bar.update(task, completed=tally.done, line=tally.line())
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
-        self._label, self._total, self._unit = label, total, unit
-        self._done = 0
-        self._started = time.monotonic()
 
-    def advance(self, amount: int) -> None:
-        self._done += amount
-
-    def tell_until(self, ended: Event) -> None:
-        while not ended.wait(LINE_EVERY_S):
-            self._tell()
-        self._tell()
-
-    def _tell(self) -> None:
-        elapsed_s = time.monotonic() - self._started
-        rate = self._done / max(elapsed_s, 1e-9)
-        left = f"{(self._total - self._done) / rate:.0f} s to go" if rate else "time to go unknown"
-        print(
-            f"{self._label}: {self._done:,} of {self._total:,} {self._unit} in {elapsed_s:.0f} s, {left}",
-            file=sys.stderr,
-            flush=True,
-        )
+def _lines(label: str, tally: Tally, ended: Event) -> None:
+    """Also while nothing gets done, so that a reader sees that it is alive."""
+    while not ended.wait(LINE_EVERY_S):
+        print(f"{label}: {tally.line()}", file=sys.stderr, flush=True)
+    print(f"{label}: {tally.line()}", file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """The Ray executor: one task per item, a bounded window of them, small results."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import ray
@@ -9,6 +10,7 @@ from ray.exceptions import RayError
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ZooError
 from zoo_pipeline.runtime.executor import Outcome
+from zoo_pipeline.runtime.mailbox import mailbox
 
 WINDOW_PER_SLOT = 2  # tasks submitted per task that can run, so that no worker waits for the driver
 LEAST_WINDOW = 256  # an autoscaling cluster starts with no worker and grows by what it sees waiting
@@ -57,6 +59,10 @@ class RayExecutor:
         if self._resources.num_gpus:
             slots = min(slots, total.get("GPU", 0) / self._resources.num_gpus)
         return max(LEAST_WINDOW, int(WINDOW_PER_SLOT * slots))
+
+    def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:
+        """A function for tasks; `heard` gets, in a thread of this process, what they give it."""
+        return mailbox(heard)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)` in one task that takes all CPUs of the largest machine."""

@@ -7,34 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from zoo_pipeline.architecture import CNNS, Architecture
 from zoo_pipeline.data import Dataset
-from zoo_pipeline.errors import DataError, ZooError
-from zoo_pipeline.models import Layout
+from zoo_pipeline.errors import ZooError
 from zoo_pipeline.plan import Group, Plan
+from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of, members_of
 from zoo_pipeline.runtime.executor import Executor
-from zoo_pipeline.runtime.progress import progress
-from zoo_pipeline.runtime.threads import torch_threads
-from zoo_pipeline.store.groups import ShardRecord, complete, describe_group, done, publish_group
+from zoo_pipeline.runtime.group_task import GroupResult, GroupTask, train_and_publish
+from zoo_pipeline.runtime.progress import Tally, shown
+from zoo_pipeline.store.commit import ShardRecord, describe_range, published
+from zoo_pipeline.store.groups import complete
 from zoo_pipeline.store.rundir import RunDirectory
-from zoo_pipeline.store.shards import shard_table
-from zoo_pipeline.training import Engine, Member, train_group
 
 VERIFYING_THREADS = 8  # footers and hashes of shards that are already there; waits for disks and networks
-
-
-@dataclass(frozen=True)
-class GroupTask:
-    """All that a worker needs to train one group, besides the dataset."""
-
-    root: str
-    group: Group
-    architecture: Architecture
-    spec_hash: str
-    dataset_sha256: str
-    engine: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -47,6 +31,22 @@ class GroupFailure:
 
 
 @dataclass(frozen=True)
+class GroupWork:
+    """What one task did; `retries` are those that the driver heard of."""
+
+    group: int
+    models: int
+    epochs: int
+    wall_s: float
+    retries: int
+
+    @property
+    def model_epochs_per_s(self) -> float:
+        """Throughput of the task, from its first look at the run to its last shard."""
+        return self.models * self.epochs / max(self.wall_s, 1e-9)
+
+
+@dataclass(frozen=True)
 class TrainingReport:
     """What one call of `train_zoo` did."""
 
@@ -54,115 +54,83 @@ class TrainingReport:
     found: int
     diverged_models: int
     failures: tuple[GroupFailure, ...]
+    groups: tuple[GroupWork, ...]
+    engine: dict[str, Any]
     wall_s: float
-    model_epochs_per_s: float
+
+    @property
+    def model_epochs_per_s(self) -> float:
+        """Throughput of the whole call."""
+        return sum(work.models * work.epochs for work in self.groups) / max(self.wall_s, 1e-9)
 
 
 def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executor) -> TrainingReport:
     """Train what is missing of a claimed run, and declare it complete if nothing failed.
 
     Raises:
-        ZooError: the run cannot be written or its data differ; groups published before it stay.
+        ZooError: the run cannot be written or its data differ; ranges published before it stay.
     """
     started = time.perf_counter()
-    engine = run.engine(engine_choices(plan))
     missing, records = _split_done(plan, run)
-    found = len(records)
+    engine = run.engine(lambda: choose_engine(plan, dataset, executor))
     failures: list[GroupFailure] = []
+    works: list[GroupWork] = []
     diverged = 0
-    tasks = [_task(plan, run, group, engine) for group in missing]
-    with progress("training", sum(group.rows for group in missing), "checkpoints") as advance:
-        for outcome in executor.map_unordered(train_and_publish, tasks, dataset):
+    # What was planned; resized images have a hash of their own.
+    content = dataset.content_sha256 if plan.config.zoo.model.image_side else plan.facts.content_sha256 or ""
+    tasks = [_task(plan, run, group, engine, content) for group in missing]
+    tally = Tally({group.number: len(group.models) for group in missing}, plan.epochs)
+    with shown("training", tally), executor.listening(tally.hear) as tell:
+        for outcome in executor.map_unordered(train_and_publish, tasks, dataset, tell):
             group = outcome.item.group
             if isinstance(outcome.error, ZooError):
                 raise outcome.error
+            tally.end(group.number)
             if outcome.error is not None:
                 failures.append(_failure(group, outcome.error))
-            else:
-                records.append(ShardRecord(**outcome.value["record"]))
-                diverged += outcome.value["diverged"]
-            advance(group.rows)
+                continue
+            result: GroupResult = outcome.value
+            records += result.records
+            diverged += result.diverged
+            retries = tally.retries(group.number)
+            works.append(GroupWork(group.number, len(group.models), result.epochs, result.wall_s, retries))
     if not failures:
         complete(run, plan, records)
-    wall_s = time.perf_counter() - started
-    model_epochs = sum(len(group.models) for group in missing) * plan.epochs
     return TrainingReport(
-        trained=len(missing) - len(failures),
-        found=found,
+        trained=len(works),
+        found=len(plan.groups) - len(missing),
         diverged_models=diverged,
         failures=tuple(failures),
-        wall_s=wall_s,
-        model_epochs_per_s=model_epochs / wall_s,
+        groups=tuple(sorted(works, key=lambda work: work.group)),
+        engine=engine,
+        wall_s=time.perf_counter() - started,
     )
 
 
-def train_and_publish(task: GroupTask, dataset: Dataset, *, device: str) -> dict[str, Any]:
-    """Train one group and publish its shard; runs in a worker.
-
-    Returns:
-        A small dictionary: `record` (the manifest line) and `diverged` (a number of models).
-
-    Raises:
-        DataError: the dataset that reached the worker is not the one that was planned.
-        StoreError: the worker does not see the run, or the shard cannot be written.
-    """
-    run = RunDirectory(task.root)
-    run.check_seen(task.spec_hash)
-    if dataset.content_sha256 != task.dataset_sha256:
-        raise DataError(
-            f"{dataset.name}: content hash {dataset.content_sha256} on this worker, planned {task.dataset_sha256}; "
-            f"every worker needs the same data"
-        )
-    models = task.group.models
-    with torch_threads(task.engine["threads"]):
-        history = train_group(
-            task.architecture,
-            [Member(model.seed, model.hyperparameters) for model in models],
-            dataset,
-            engine=Engine(**task.engine),
-            device=device,
-        )
-    model_ids = np.array([model.model_id for model in models], dtype=np.int32)
-    diverged = model_ids[history.diverged]
-    footer = {
-        "group": task.group.number,
-        "spec_hash": task.spec_hash,
-        "rows": task.group.rows,
-        "diverged": diverged.tolist(),
-    }
-    layout = Layout.of(task.architecture.tensors)
-    table = shard_table(model_ids, history.steps, history.metrics, history.weights, layout, footer)
-    record = publish_group(run, task.group, task.spec_hash, table)
-    return {"record": record.__dict__, "diverged": len(diverged)}
-
-
-def engine_choices(plan: Plan) -> dict[str, Any]:
-    """How tasks compute: threads per task, and how many models to stack (null: the whole group).
-
-    On a CPU a stack of CNNs is slower than one CNN after another: vmap makes grouped convolutions of them.
-    """
-    resources = plan.config.resources
-    one_by_one = plan.architecture.name in CNNS and not resources.num_gpus
-    return {"threads": resources.threads, "stack": 1 if one_by_one else None}
-
-
 def _split_done(plan: Plan, run: RunDirectory) -> tuple[list[Group], list[ShardRecord]]:
-    """The groups still to be trained, and the manifest lines of those that are there."""
+    """The groups still to be trained, wholly or in part, and the manifest lines of those that are there."""
+
+    def look(group: Group) -> list[ShardRecord] | None:
+        footers = published(run, group, plan.spec_hash)
+        if len(footers) < len(group.ranges):
+            return None
+        return [describe_range(run, group, part, footer) for part, footer in zip(group.ranges, footers, strict=True)]
+
     with ThreadPoolExecutor(VERIFYING_THREADS) as pool:
-        flags = list(pool.map(lambda group: done(run, group, plan.spec_hash), plan.groups))
-        finished = [group for group, flag in zip(plan.groups, flags, strict=True) if flag]
-        records = list(pool.map(lambda group: describe_group(run, group), finished))
-    return [group for group, flag in zip(plan.groups, flags, strict=True) if not flag], records
+        looked = list(pool.map(look, plan.groups))
+    missing = [group for group, records in zip(plan.groups, looked, strict=True) if records is None]
+    return missing, [record for records in looked for record in records or ()]
 
 
-def _task(plan: Plan, run: RunDirectory, group: Group, engine: dict[str, Any]) -> GroupTask:
+def _task(plan: Plan, run: RunDirectory, group: Group, engine: dict[str, Any], dataset_sha256: str) -> GroupTask:
     return GroupTask(
         root=run.root,
         group=group,
         architecture=plan.architecture,
+        members=members_of(group),
         spec_hash=plan.spec_hash,
-        dataset_sha256=plan.facts.content_sha256 or "",
-        engine=engine,
+        dataset_sha256=dataset_sha256,
+        engine=engine_of(engine),
     )
 
 

@@ -8,8 +8,8 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from zoo_pipeline.errors import StoreError
 
+Buffer = bytes | memoryview
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _HASHED_AT_ONCE = 1 << 20
 
@@ -70,14 +71,18 @@ class Files:
                 sha.update(part)
         return sha.hexdigest()
 
-    def publish(self, name: str, data: bytes) -> bool:
+    def publish(self, name: str, *parts: Buffer) -> bool:
         """Create a file whole. True: this call made it; False: the name was taken, and its content stays.
+
+        Args:
+            name: of the file.
+            parts: its content, one part behind the other; on a local disk they are never joined in memory.
 
         Raises:
             StoreError: the disk is full, the place not writable, …; nothing half-written is left under the name.
         """
         with self._told(name, "written"):
-            return self._link(name, data) if self.local else self._create(name, data)
+            return self._link(name, parts) if self.local else self._create(name, b"".join(parts))
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a file whole, in place of an older one: for what can be made again at any time.
@@ -89,7 +94,7 @@ class Files:
             if not self.local:
                 self.filesystem.pipe_file(self.at(name), data)
                 return
-            temporary = self._temporary(name, data)
+            temporary = self._temporary(name, [data])
             try:
                 temporary.replace(self.at(name))
             finally:
@@ -104,6 +109,15 @@ class Files:
         with self._told(name, "removed"):
             self.filesystem.rm(self.at(name), recursive=True)
 
+    def discard(self, name: str) -> None:
+        """Remove a file that somebody else may have removed already.
+
+        Raises:
+            StoreError: it is there and cannot be removed.
+        """
+        with self._told(name, "removed"), suppress(FileNotFoundError):
+            self.filesystem.rm_file(self.at(name))
+
     @contextmanager
     def _told(self, name: str, done: str) -> Iterator[None]:
         """Turn whatever goes wrong with a file into one line that names it."""
@@ -114,8 +128,8 @@ class Files:
                 raise StoreError(f"{self.root}: has no {name}; is this a run directory?") from None
             raise StoreError(f"{self.at(name)}: cannot be {done}: {reason(error)}") from error
 
-    def _link(self, name: str, data: bytes) -> bool:
-        temporary = self._temporary(name, data)
+    def _link(self, name: str, parts: Sequence[Buffer]) -> bool:
+        temporary = self._temporary(name, parts)
         target = Path(self.at(name))
         try:
             os.link(temporary, target)
@@ -132,14 +146,15 @@ class Files:
         _sync_folder(target.parent)
         return True
 
-    def _temporary(self, name: str, data: bytes) -> Path:
+    def _temporary(self, name: str, parts: Sequence[Buffer]) -> Path:
         """Write and sync a file that readers skip (a dot leads its name), beside the place it is meant for."""
         target = Path(self.at(name))
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                for part in parts:
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:

@@ -1,6 +1,7 @@
 """A run directory: who may write into it, and the small JSON files that say what it is."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -11,10 +12,10 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
-CHECKPOINTS, ANALYSIS = "checkpoints", "analysis"
+CHECKPOINTS, BUFFERS, STATES, ANALYSIS = "checkpoints", "buffers", "states", "analysis"
 # In the order in which they are removed: what claims completeness goes first.
+PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, ENGINE, SPEC)
 _SHARD = {"shard", "rows", "bytes", "sha256"}
-PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, ENGINE, SPEC)
 LIBRARIES = ("torch", "numpy", "pyarrow", "ray", "scikit-learn")
 
 
@@ -85,9 +86,10 @@ class RunDirectory:
             raise StoreError(f"{self.root}: the spec_hash in {SPEC} is not that of its spec; one of them was changed")
         return spec
 
-    def engine(self, choices: dict[str, Any]) -> dict[str, Any]:
-        """The run's engine choices: these if it has none yet, else those it was started with."""
-        self.files.publish(ENGINE, _json(choices))
+    def engine(self, choose: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The run's engine: what it was started with, or what `choose` says, if it has none yet."""
+        if not self.files.exists(ENGINE):
+            self.files.publish(ENGINE, _json(choose()))
         return self._read_json(ENGINE)
 
     @property
@@ -155,6 +157,7 @@ def spec_document(plan: Plan) -> dict[str, Any]:
         "spec": plan.spec(),
         "models": plan.models,
         "groups": len(plan.groups),
+        "ranges": plan.ranges,
         "checkpoints": plan.checkpoints,
         "dimension": plan.architecture.dimension,
         "image_shape": list(plan.architecture.input_shape),

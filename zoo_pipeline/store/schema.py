@@ -1,6 +1,7 @@
 """The columns of a checkpoint shard and of models.parquet, and how they are encoded (docs/format.md)."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ SHARD_KEY = b"zoo"  # schema metadata: what the shard is, as JSON
 ROW_GROUP_ROWS = 1_024
 ROW_GROUP_BYTES = 64 << 20
 ELEMENT = pa.field("element", pa.float32(), nullable=False)
-WEIGHTS_LEAF = "weights.list.element"  # Parquet's name of the values; any other is silently not encoded
+LEAF = "list.element"  # below a column of vectors, Parquet's name of the values; any other is silently not encoded
 
 SCALARS = (
     pa.field("model_id", pa.int32(), nullable=False),
@@ -67,19 +68,27 @@ MODELS = pa.schema(
 
 def checkpoint_schema(layout: Layout) -> pa.Schema:
     """The schema of a shard: the scalar columns, then `weights` fixed_size_list<float32 not null>[d] not null."""
-    weights = pa.field("weights", pa.list_(ELEMENT, layout.dimension), nullable=False)
-    return pa.schema([*SCALARS, weights], metadata={LAYOUT_KEY: layout.to_json().encode()})
+    return _with_vectors(SCALARS, "weights", layout)
+
+
+def buffers_schema(layout: Layout) -> pa.Schema:
+    """The schema of a shard's buffers: model_id, epoch, `buffers` fixed_size_list<float32 not null>[b] not null."""
+    return _with_vectors(SCALARS[:2], "buffers", layout)
 
 
 def encode_checkpoints(table: pa.Table) -> bytes:
-    """One shard as the bytes of a Parquet file: byte-stream-split and zstd for the weights, row groups of ≤ 64 MiB."""
-    dimension = table.schema.field("weights").type.list_size
+    """A shard, or its buffers, as the bytes of a Parquet file.
+
+    The last column holds the vectors: byte-stream-split and zstd for them, row groups of at most 64 MiB.
+    """
+    *scalars, vectors = table.schema.names
+    dimension = table.schema.field(vectors).type.list_size
     return _encode(
         table,
         row_group_size=max(1, min(ROW_GROUP_ROWS, ROW_GROUP_BYTES // (4 * dimension))),
-        use_dictionary=SCALAR_NAMES,
-        write_statistics=SCALAR_NAMES,
-        column_encoding={WEIGHTS_LEAF: "BYTE_STREAM_SPLIT"},
+        use_dictionary=scalars,
+        write_statistics=scalars,
+        column_encoding={f"{vectors}.{LEAF}": "BYTE_STREAM_SPLIT"},
         write_page_index=True,
         write_page_checksum=True,
         sorting_columns=pq.SortingColumn.from_ordering(
@@ -91,6 +100,11 @@ def encode_checkpoints(table: pa.Table) -> bytes:
 def encode_table(table: pa.Table) -> bytes:
     """Any other table as the bytes of a Parquet file."""
     return _encode(table)
+
+
+def _with_vectors(scalars: Sequence[pa.Field], name: str, layout: Layout) -> pa.Schema:
+    vectors = pa.field(name, pa.list_(ELEMENT, layout.dimension), nullable=False)
+    return pa.schema([*scalars, vectors], metadata={LAYOUT_KEY: layout.to_json().encode()})
 
 
 def _encode(table: pa.Table, **options: Any) -> bytes:

@@ -1,8 +1,8 @@
-"""One group's checkpoints as a Parquet shard, and the proof in its footer that it is whole and the right one."""
+"""An epoch range of one group as a Parquet shard, and the proof in its footer that it is whole and the right one."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,39 +14,27 @@ from numpy.typing import NDArray
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.schema import LAYOUT_KEY, SHARD_KEY, checkpoint_schema
+from zoo_pipeline.store.rows import RangeRows
+from zoo_pipeline.store.schema import LAYOUT_KEY, SHARD_KEY, buffers_schema, checkpoint_schema
 
 
-def shard_table(
-    model_ids: NDArray[np.int32],
-    steps: NDArray[np.int64],
-    metrics: dict[str, NDArray[np.float32]],
-    weights: NDArray[np.float32],
-    layout: Layout,
-    footer: dict[str, Any],
-) -> pa.Table:
-    """A group's rows in the order (model_id, epoch).
+def shard_table(model_ids: NDArray[np.int32], rows: RangeRows, layout: Layout, footer: dict[str, Any]) -> pa.Table:
+    """The rows of a shard in the order (model_id, epoch); the weights are not copied.
 
     Args:
         model_ids: int32[models], ascending.
-        steps: int64[epochs + 1], optimiser steps before each checkpoint.
-        metrics: float32[models, epochs + 1] by column name.
-        weights: float32[models, epochs + 1, d]; not copied.
+        rows: the checkpoints, all of them filled in.
         layout: what the weights are.
-        footer: what the shard is: group, spec_hash, rows, diverged model ids.
+        footer: what the shard is.
     """
-    models, epochs = weights.shape[:2]
-    schema = checkpoint_schema(layout)
-    values = pa.FixedSizeListArray.from_arrays(pa.array(weights.reshape(-1)), type=schema.field("weights").type)
-    columns = {
-        "model_id": np.repeat(model_ids.astype(np.int32), epochs),
-        "epoch": np.tile(np.arange(epochs, dtype=np.int32), models),
-        "step": np.tile(steps.astype(np.int64), models),
-        **{name: value.reshape(-1) for name, value in metrics.items()},
-    }
-    arrays = [*(pa.array(columns[field.name], field.type) for field in schema if field.name != "weights"), values]
-    table = pa.Table.from_arrays(arrays, schema=schema)
-    return table.replace_schema_metadata({**schema.metadata, SHARD_KEY: json.dumps(footer, sort_keys=True).encode()})
+    columns: dict[str, NDArray[Any]] = {name: values.reshape(-1) for name, values in rows.metrics.items()}
+    columns["step"] = np.tile(rows.steps, len(rows.weights))
+    return _table(checkpoint_schema(layout), model_ids, rows.first, rows.weights, columns, footer)
+
+
+def buffers_table(model_ids: NDArray[np.int32], rows: RangeRows, layout: Layout, footer: dict[str, Any]) -> pa.Table:
+    """The buffers of the same rows, in the same order; arguments as of `shard_table`."""
+    return _table(buffers_schema(layout), model_ids, rows.first, rows.buffers, {}, footer)
 
 
 @contextmanager
@@ -72,7 +60,7 @@ def open_shard(files: Files, name: str) -> Iterator[pq.ParquetFile]:
 
 
 def read_footer(files: Files, name: str) -> dict[str, Any]:
-    """What a shard says of itself: group, spec_hash, rows, diverged; and `file_rows`, what it really holds.
+    """What a shard says of itself, as docs/format.md has it, and `file_rows`, the number of rows it really holds.
 
     Raises:
         StoreError: as `open_shard`, or the footer is not one.
@@ -83,22 +71,26 @@ def read_footer(files: Files, name: str) -> dict[str, Any]:
     try:
         footer = json.loads(text)
         diverged = [int(model_id) for model_id in footer.get("diverged", [])]
-    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        buffers = footer.get("buffers")
+        if buffers is not None:
+            buffers = {"file": str(buffers["file"]), "bytes": int(buffers["bytes"]), "sha256": str(buffers["sha256"])}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"{files.at(name)}: its footer is not as docs/format.md says ({error})") from None
-    return {**footer, "diverged": diverged, "file_rows": rows}
+    return {**footer, "diverged": diverged, "buffers": buffers, "file_rows": rows}
 
 
-def read_layout(shard: pq.ParquetFile) -> Layout:
-    """The layout in a shard's footer, held against the columns.
+def read_layout(shard: pq.ParquetFile, expected: Callable[[Layout], pa.Schema] = checkpoint_schema) -> Layout:
+    """The layout in the footer of a shard or of its buffers, held against the columns.
 
     Raises:
-        StoreError: there is none, it does not fit the weights column, or a column is missing.
+        StoreError: there is none, it does not fit the column of vectors, or a column is missing.
     """
     schema = shard.schema_arrow
     layout = Layout.from_json((schema.metadata or {}).get(LAYOUT_KEY, b"null"))
-    for field in checkpoint_schema(layout):
+    *scalars, vectors = expected(layout)
+    for field in (*scalars, vectors):
         found = schema.field(field.name).type if field.name in schema.names else None
-        fits = _is_weights(found, layout.dimension) if field.name == "weights" else found == field.type
+        fits = _is_vectors(found, layout.dimension) if field is vectors else found == field.type
         if not fits:
             raise StoreError(
                 f"column {field.name}: is {found or 'missing'}, the format and the layout say {field.type}"
@@ -106,16 +98,17 @@ def read_layout(shard: pq.ParquetFile) -> Layout:
     return layout
 
 
-def weight_rows(weights: pa.ChunkedArray) -> NDArray[np.float32]:
-    """The values of a weights column, float32[n, d], without a copy where it is one chunk.
+def vector_rows(table: pa.Table, name: str) -> NDArray[np.float32]:
+    """The values of a column of vectors, float32[n, d], without a copy where it is one chunk.
 
     Raises:
         StoreError: it holds nulls.
     """
-    dimension = weights.type.list_size
-    chunks = [chunk.flatten() for chunk in weights.chunks if len(chunk)]
-    if weights.null_count or any(chunk.null_count for chunk in chunks):
-        raise StoreError("column weights: holds nulls, which no network has; write NaN for what is not a number")
+    column = table[name]
+    dimension = column.type.list_size
+    chunks = [chunk.flatten() for chunk in column.chunks if len(chunk)]
+    if column.null_count or any(chunk.null_count for chunk in chunks):
+        raise StoreError(f"column {name}: holds nulls, which no network has; write NaN for what is not a number")
     values = [chunk.to_numpy(zero_copy_only=True).reshape(-1, dimension) for chunk in chunks]
     if len(values) == 1:
         return np.asarray(values[0])
@@ -135,7 +128,27 @@ def contents_sha256(table: pa.Table) -> str:
     return sha.hexdigest()
 
 
-def _is_weights(found: pa.DataType | None, dimension: int) -> bool:
+def _table(
+    schema: pa.Schema,
+    model_ids: NDArray[np.int32],
+    first: int,
+    vectors: NDArray[np.float32],
+    columns: dict[str, NDArray[Any]],
+    footer: dict[str, Any],
+) -> pa.Table:
+    models, epochs = vectors.shape[:2]
+    ids = {
+        "model_id": np.repeat(model_ids.astype(np.int32), epochs),
+        "epoch": np.tile(np.arange(first, first + epochs, dtype=np.int32), models),
+    }
+    *scalars, last = schema
+    arrays = [pa.array({**ids, **columns}[field.name], field.type) for field in scalars]
+    arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), type=last.type))
+    table = pa.Table.from_arrays(arrays, schema=schema)
+    return table.replace_schema_metadata({**schema.metadata, SHARD_KEY: json.dumps(footer, sort_keys=True).encode()})
+
+
+def _is_vectors(found: pa.DataType | None, dimension: int) -> bool:
     """Whether a type is a fixed-size list of float32, whatever it says about nulls."""
     return (
         found is not None

@@ -1,12 +1,13 @@
 """What of a run is done, missing or damaged."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.plan import shard_name
+from zoo_pipeline.ranges import shard_name
 from zoo_pipeline.store.analyses import analysis_exists
-from zoo_pipeline.store.rundir import ANALYSIS, CHECKPOINTS, MODELS, REPORT, RunDirectory
+from zoo_pipeline.store.rundir import ANALYSIS, CHECKPOINTS, MODELS, REPORT, STATES, RunDirectory
 from zoo_pipeline.store.shards import read_footer
 
 _THREADS = 8
@@ -19,45 +20,79 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         StoreError: not a run directory.
     """
     spec, manifest = run.spec, run.manifest
-    if manifest is not None:
-        listed = {str(line["shard"]): line for line in manifest["shards"]}
-        expected = list(listed)
-    else:
-        groups = spec.get("groups")
-        listed = {}
-        expected = [shard_name(number) for number in range(groups if isinstance(groups, int) else 0)]
+    listed = {str(line["shard"]): line for line in manifest["shards"]} if manifest is not None else {}
+    expected = list(listed) if manifest is not None else _expected(spec)
     present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}
     found = [name for name in expected if name in present]
     with ThreadPoolExecutor(_THREADS) as pool:
-        faults = list(pool.map(lambda name: _fault(run, name, str(spec["spec_hash"]), listed.get(name)), found))
+        looked = pool.map(lambda name: _look(run, name, str(spec["spec_hash"]), listed.get(name)), found)
+        footers, faults = zip(*looked, strict=True) if found else ((), ())
     damaged = {name: fault for name, fault in zip(found, faults, strict=True) if fault}
+    damaged |= _broken({name: footer for name, footer in zip(found, footers, strict=True) if name not in damaged})
     return {
         "run": run.root,
         "name": spec["name"],
         "spec_hash": spec["spec_hash"],
         "complete": manifest is not None and len(found) == len(expected) and not damaged and run.files.exists(MODELS),
         "manifest": manifest is not None,
-        "groups": len(expected),
+        "shards": len(expected),
         "done": len(found) - len(damaged),
         "missing": [name for name in expected if name not in present]
         + ([MODELS] if manifest is not None and not run.files.exists(MODELS) else []),
         "damaged": damaged,
         "foreign": sorted(present - set(expected)),
+        "states": len(run.files.names(STATES)),
         "analyses": [name for name in run.files.names(ANALYSIS) if analysis_exists(run.files, name)],
         "report": run.files.exists(REPORT),
     }
 
 
-def _fault(run: RunDirectory, name: str, spec_hash: str, line: dict[str, Any] | None) -> str:
-    """What is wrong with a shard, or an empty string."""
+def _expected(spec: dict[str, Any]) -> list[str]:
+    """The shards that a run without a manifest will have, by its spec.json; none where that does not say."""
+    groups, ranges = spec.get("groups"), spec.get("ranges", [[0, 0]])
+    if not isinstance(groups, int) or not isinstance(ranges, list):
+        return []
+    try:
+        return [
+            shard_name(group, int(first), int(last), whole=len(ranges) == 1)
+            for group in range(groups)
+            for first, last in ranges
+        ]
+    except (TypeError, ValueError):
+        return []
+
+
+def _look(run: RunDirectory, name: str, spec_hash: str, line: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+    """A shard's footer, and what is wrong with the shard or an empty string."""
     try:
         footer, size = read_footer(run.files, name), run.files.size(name)
+        return footer, _fault(run, footer, size, spec_hash, line)
     except StoreError as error:
-        return str(error)
+        return {}, str(error)
+
+
+def _fault(run: RunDirectory, footer: dict[str, Any], size: int, spec_hash: str, line: dict[str, Any] | None) -> str:
+    buffers = footer["buffers"]
     if line is not None and (line["bytes"], line["rows"]) != (size, footer["file_rows"]):
         return f"has {size} bytes and {footer['file_rows']} rows, the manifest says {line['bytes']} and {line['rows']}"
     if footer.get("spec_hash") != spec_hash:
         return f"belongs to another configuration (spec_hash {footer.get('spec_hash')})"
     if footer.get("rows") != footer["file_rows"]:
         return f"holds {footer['file_rows']} rows, its footer says {footer.get('rows')}"
+    if buffers and not run.files.exists(buffers["file"]):
+        return f"its {buffers['file']} is missing"
+    if buffers and (found := run.files.size(buffers["file"])) != buffers["bytes"]:
+        return f"its {buffers['file']} has {found} bytes, the footer says {buffers['bytes']}"
     return ""
+
+
+def _broken(footers: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Shards, in the order of their epochs, that do not go on from the state that the one before them ends in."""
+    broken = {}
+    for (earlier, before), (later, after) in pairwise(footers.items()):
+        follows = before.get("group") == after.get("group") and before.get("range") and after.get("range")
+        if not follows or after["range"][0] != before["range"][1] + 1:
+            continue
+        if after.get("starts_from") != before.get("ends_in"):
+            broken[later] = f"does not go on from the state that {earlier} ends in"
+    return broken

@@ -1,0 +1,77 @@
+"""Files of checkpoints that read as one table: the shards of a run, or the buffers beside them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.shards import open_shard, read_layout, vector_rows
+
+Wanted = Mapping[str, Sequence[int]]  # the values wanted of some columns; of columns not named all
+
+
+class CheckpointFiles:
+    """Files with rows by model_id and epoch, and vectors in their last column.
+
+    Attributes:
+        layout: which slice of the vectors is which tensor.
+    """
+
+    def __init__(self, files: Files, names: Sequence[str], schema: Callable[[Layout], pa.Schema]) -> None:
+        self._files, self._names, self._schema = files, names, schema
+        with open_shard(files, names[0]) as shard:
+            self.layout = self._layout_of(shard, names[0])
+
+    def rows(self, columns: list[str], wanted: Wanted) -> pa.Table:
+        """These columns of the wanted rows."""
+        batches = [batch.filter(pa.array(keep)) for batch, keep in self._row_groups(columns, wanted)]
+        empty = pa.schema([self._schema(self.layout).field(name) for name in columns]).empty_table()
+        return pa.concat_tables(batches or [empty]).combine_chunks()
+
+    def vectors(self, wanted: Wanted) -> NDArray[np.float32]:
+        """The vectors of the wanted rows, float32[n, d]."""
+        count = sum(int(keep.sum()) for _, keep in self._row_groups([], wanted))
+        vectors = np.empty((count, self.layout.dimension), dtype=np.float32)
+        column = self._schema(self.layout).names[-1]
+        start = 0
+        for batch, keep in self._row_groups([column], wanted):
+            end = start + int(keep.sum())
+            np.compress(keep, vector_rows(batch, column), axis=0, out=vectors[start:end])
+            start = end
+        return vectors
+
+    def _row_groups(self, columns: list[str], wanted: Wanted) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
+        """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
+        for name in self._names:
+            with open_shard(self._files, name) as shard:
+                if self._layout_of(shard, name) != self.layout:
+                    raise StoreError(f"{self._files.at(name)}: has another layout than {self._names[0]}")
+                for index in range(shard.num_row_groups):
+                    if all(_may_hold(shard, index, column, values) for column, values in wanted.items()):
+                        batch = shard.read_row_group(
+                            index, columns=["model_id", *{*columns, *wanted} - {"model_id"}], use_threads=False
+                        )
+                        keep = np.ones(len(batch), dtype=bool)
+                        for column, values in wanted.items():
+                            keep &= np.isin(batch[column].to_numpy(), list(values))
+                        yield batch.select(columns), keep
+
+    def _layout_of(self, shard: pq.ParquetFile, name: str) -> Layout:
+        try:
+            return read_layout(shard, self._schema)
+        except StoreError as error:
+            raise StoreError(f"{self._files.at(name)}: {error}") from None
+
+
+def _may_hold(shard: pq.ParquetFile, index: int, column: str, values: Sequence[int]) -> bool:
+    """Whether a row group may have rows with these values in a column, by its statistics."""
+    group = shard.metadata.row_group(index)
+    found = [group.column(at) for at in range(group.num_columns) if group.column(at).path_in_schema == column]
+    if not found or found[0].statistics is None or not found[0].statistics.has_min_max:
+        return True
+    return any(found[0].statistics.min <= value <= found[0].statistics.max for value in values)
