@@ -60,7 +60,7 @@ def test_a_large_model_gets_a_range_of_epochs_per_shard(monkeypatch):
     summary = made.summary()
     assert (summary["groups"], summary["files"], len(summary["shards"])) == (2, 10, 10)
     assert summary["shards"][9] == {
-        "shard": "checkpoints/group-00001-epochs-0008-0008.parquet", "model_ids": [3, 4], "epochs": [8, 8],
+        "shard": "checkpoints/group-00001-epochs-0008-0008.parquet", "models": 2, "model_ids": [3, 4], "epochs": [8, 8],
         "rows": 2, "raw_bytes": 2 * row_bytes,
     }  # fmt: skip
 

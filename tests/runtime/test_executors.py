@@ -162,7 +162,9 @@ def test_a_group_whose_worker_dies_is_gone_on_with_by_the_next(small_config, sma
     made = plan(small_config, dataset.facts)
     run = RunDirectory(str(tmp_path / "run"))
     run.claim(made)
-    task = training._task(made, run, made.groups[0], {"threads": 1, "stack": 2, "capture": False}, dataset.content_sha256)
+    task = training._task(
+        made, run, made.groups[0], {"threads": 1, "stack": 2, "capture": False}, dataset.content_sha256
+    )
     tally = Tally({0: 2}, epochs=3)
     with ray_executor.listening(tally.hear) as tell:
         result = next(iter(ray_executor.map_unordered(train_and_die_once, [task], dataset, tell))).value
