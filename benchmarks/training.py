@@ -123,9 +123,8 @@ def _checked(asked: argparse.Namespace, work: Work) -> tuple[tuple[str, ...], tu
                 f"measure that on cpu"
             )
         if (asked.workers or (1,)) != (1,):
-            raise ConfigError(
-                f"--workers: got {','.join(map(str, asked.workers))}, expected 1 with --device cuda: one process has the GPU"
-            )
+            given = ",".join(map(str, asked.workers))
+            raise ConfigError(f"--workers: got {given}, expected 1 with --device cuda: one process has the GPU")
         if not torch.cuda.is_available():
             raise ConfigError("--device cuda: torch sees no GPU here; use --device cpu")
         return asked.against, (1,)

@@ -28,7 +28,7 @@ class Synthetic:
 
     train_rows: int
     test_rows: int
-    noise: float = 3.0
+    noise: float  # standard deviation; that of the patterns is 1
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,14 @@ def works() -> dict[str, Work]:
     cnn = Architecture("cnn-s", (1, 28, 28), 10)
     sgd = Hyperparameters("sgd", 0.01, 64, 2, momentum=0.9)
     adam = Hyperparameters("adam", 3e-4, 10, 2)
-    like_mnist = Synthetic(8_000, 2_000)
+    like_mnist = Synthetic(8_000, 2_000, noise=3.0)
     listed = (
         Work(
             "digits",
             Architecture("mlp", (1, 8, 8), 10, hidden=(16,)),
             Hyperparameters("adam", 1e-3, 64, 25),
             models=512,
-            few_models=64,
+            few_models=128,
             data="digits",
         ),
         Work(
@@ -138,7 +138,14 @@ def works() -> dict[str, Work]:
         ),
         Work("cnn64", cnn, sgd, models=8, few_models=8, data="mnist-10k"),
         Work("cnn10", cnn, adam, models=8, few_models=8, data="mnist-10k"),
-        Work("gpu-mlp", mnist_mlp, replace(sgd, epochs=5), models=4_096, few_models=4, data=like_mnist),
+        Work(
+            "gpu-mlp",
+            mnist_mlp,
+            replace(sgd, epochs=5),
+            models=4_096,
+            few_models=4,
+            data=replace(like_mnist, noise=6.0),
+        ),
         Work("gpu-cnn64", cnn, replace(sgd, epochs=5), models=1_024, few_models=4, data=like_mnist),
         Work("gpu-cnn10", cnn, adam, models=1_024, few_models=2, data=like_mnist),
         Work(
@@ -147,7 +154,7 @@ def works() -> dict[str, Work]:
             Hyperparameters("sgd", 0.05, 128, 2, momentum=0.9, weight_decay=5e-4),
             models=8,
             few_models=2,
-            data=Synthetic(5_120, 1_024),
+            data=Synthetic(5_120, 1_024, noise=6.0),
         ),
     )
     return {work.name: work for work in listed}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+MEAN_ACCURACY = 0.944  # of 40 digits models after 25 epochs, which deviate by 0.010
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -15,28 +16,25 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_the_last_line_is_json_with_every_side_in_it():
+def test_every_side_reaches_the_same_accuracy_and_the_last_line_is_json():
     pytest.importorskip("jax")
-    small = ("--work", "tetris", "--models", "4", "--epochs", "4", "--tune-models", "2", "--repeats", "1")
+    small = ("--work", "digits", "--models", "4", "--tune-models", "2", "--sequential-models", "3", "--repeats", "1")
     result = run(*small, "--against", "tune,sequential,jax", "--workers", "1", "--storage")
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout.splitlines()[-1])
-    assert found["work"] == "tetris"
+    assert found["work"] == "digits"
     sides = found["sides"]
     assert sides.keys() == {"ours", "tune", "sequential", "jax", "stored", "unstored"}
-    assert [sides[name]["models"] for name in ("ours", "tune", "sequential", "jax")] == [4, 2, 4, 4]
-    assert found["model_epochs_per_s"] == pytest.approx(4 * 4 / min(sides["ours"]["seconds"]), rel=0.02)
+    assert [sides[name]["models"] for name in ("ours", "tune", "sequential", "jax")] == [4, 2, 3, 4]
+    for name in ("ours", "tune", "sequential", "jax"):
+        assert found["accuracy"][name]["mean"] == pytest.approx(MEAN_ACCURACY, abs=0.02)
+    assert found["model_epochs_per_s"] == pytest.approx(4 * 25 / min(sides["ours"]["seconds"]), rel=0.02)
     for name in ("tune", "sequential", "jax"):
-        assert found[f"ratio_{name}"] == pytest.approx(
-            found["model_epochs_per_s"] / sides[name]["model_epochs_per_s"], abs=1e-3
-        )
-    assert found["ratio_tune"] > 10  # a trial takes seconds to start
-    assert sides["tune"]["files"] >= 2 * 5 * 2  # two files for each of five checkpoints of two models
-    means = [found["accuracy"][name]["mean"] for name in ("ours", "tune", "sequential", "jax")]
-    assert all(0.2 < mean < 0.9 for mean in means)
-    assert found["storage_overhead"] == pytest.approx(
-        min(sides["stored"]["seconds"]) / min(sides["unstored"]["seconds"]) - 1, abs=0.1
-    )
+        ratio = found["model_epochs_per_s"] / sides[name]["model_epochs_per_s"]
+        assert found[f"ratio_{name}"] == pytest.approx(ratio, rel=1e-3, abs=1e-3)
+    assert sides["tune"]["files"] >= 2 * 26 * 2  # two files for each of 26 checkpoints of two models
+    overhead = min(sides["stored"]["seconds"]) / min(sides["unstored"]["seconds"]) - 1
+    assert found["storage_overhead"] == pytest.approx(overhead, abs=0.02)
     assert 0 < found["peak_fraction"] < 1
     assert found["scaling"] is None
     assert found["versions"].keys() == {"torch", "numpy", "ray", "jax", "jaxlib"}
@@ -68,7 +66,7 @@ def test_our_side_and_the_loop_need_only_torch_and_numpy():
         "import benchmarks.training\n"
         "from benchmarks.workers import open_trainer\n"
         "from benchmarks.works import Synthetic, chosen_work\n"
-        "work = replace(chosen_work('gpu-mlp', 2, 1), data=Synthetic(128, 64))\n"
+        "work = replace(chosen_work('gpu-mlp', 2, 1), data=Synthetic(128, 64, 1.0))\n"
         "for side in ('ours', 'sequential'):\n"
         "    trainer = open_trainer(side, work, work.dataset(), 2, 'cpu')\n"
         "    print(trainer.train([0, 1], 1).weights.shape)\n"

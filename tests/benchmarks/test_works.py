@@ -36,7 +36,7 @@ def test_smaller_batches_and_adam_move_more_bytes():
 def test_every_work_fits_its_data(name):
     work = works()[name]
     if isinstance(work.data, Synthetic):
-        work = replace(work, data=Synthetic(40, 20))
+        work = replace(work, data=Synthetic(40, 20, 1.0))
     elif work.data == "mnist-10k":
         pytest.skip("its facts are declared, and its files may be absent")
     dataset = work.dataset()
@@ -49,7 +49,7 @@ def test_every_work_fits_its_data(name):
 
 
 def test_synthetic_images_tell_their_class():
-    dataset = replace(works()["gpu-mlp"], data=Synthetic(2_000, 500)).dataset()
+    dataset = replace(works()["gpu-mlp"], data=Synthetic(2_000, 500, 9.0)).dataset()
     means = np.stack([dataset.train_images[dataset.train_labels == label].mean(axis=0) for label in range(10)])
     distances = ((dataset.test_images[:, None] - means) ** 2).sum(axis=(2, 3, 4))
     accuracy = (distances.argmin(axis=1) == dataset.test_labels).mean()
