@@ -179,7 +179,7 @@ def _tune(work: Work, dataset: Dataset, models: int, workers: int) -> Side:
     epochs = work.hyperparameters.epochs
     details = {
         "files": run.files,
-        "model_epochs_per_s_within_trials": round(models * epochs * workers / run.seconds_in_trials, 3),
+        "model_epochs_per_s_in_steps": round(models * epochs * workers / run.seconds_in_steps, 3),
     }
     return Side(models, epochs, workers, [run.seconds], run.test_accuracy, details)
 

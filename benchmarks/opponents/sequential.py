@@ -37,6 +37,8 @@ class SequentialTrainer:
     def __init__(self, work: Work, dataset: Dataset, device: str) -> None:
         self._work = work
         self._device = device
+        torch.backends.cudnn.allow_tf32 = False  # as our own side
+        torch.backends.cudnn.benchmark = True  # shapes repeat, so that looking for the fastest convolution pays
         formats = ("contiguous",) if work.architecture.name == "mlp" else ("contiguous", "channels_last")
         ways = [Way(*pair) for pair in product(("fused", "foreach"), formats)]
         small = sample(dataset)

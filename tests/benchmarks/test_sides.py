@@ -8,7 +8,7 @@ import pytest
 from benchmarks.opponents.sequential import SequentialTrainer
 from benchmarks.ours import GroupTrainer, OurTrainer
 from benchmarks.workers import Workers
-from benchmarks.works import Synthetic, Work, chosen_work, works
+from benchmarks.works import Synthetic, chosen_work, works
 from zoo_pipeline.data import Dataset
 from zoo_pipeline.hyperparameters import Hyperparameters
 
