@@ -38,5 +38,5 @@ $(BIN)/python:
 
 .venv/.installed-dev: $(INPUTS) | $(BIN)/python
 	@echo "Installing zoo_pipeline and its tools into .venv (some minutes the first time)"
-	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) -e '.[dev,benchmarks]'
 	@touch .venv/.installed $@
