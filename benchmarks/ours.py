@@ -1,39 +1,39 @@
-"""Our own side: `zoo_pipeline.training` called directly, without Ray; and the same with its shards written."""
+"""Our own side: `zoo_pipeline.training` called directly, without Ray; and as the runtime does it, shards written."""
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.trained import Trained
 from benchmarks.works import Work
-from zoo_pipeline.architecture import CNNS
 from zoo_pipeline.data import Dataset
-from zoo_pipeline.models import Layout
-from zoo_pipeline.training import GroupHistory, train_group
+from zoo_pipeline.training import Engine, GroupHistory, Member, calibrate, train_group
 
-GROUP = 64  # models per shard
+GROUP = 128  # models per shard
 
 
 class OurTrainer:
-    """A share of the models as one group."""
+    """A share of the models as one group, computed as calibration chooses."""
 
     def __init__(self, work: Work, dataset: Dataset, device: str) -> None:
         self._work = work
         self._dataset = dataset
         self._device = device
-        # What the runtime chooses: on a CPU a stack of CNNs is slower than one CNN after another.
-        self._stack = 1 if work.architecture.name in CNNS and device == "cpu" else None
+        self.engine = Engine()
 
     @property
     def choice(self) -> str:
         """How many models are stacked."""
-        return f"{self._stack or 'all'} models stacked"
+        graphs = ", CUDA graphs" if self.engine.capture else ""
+        return f"{self.engine.stack} models at once{graphs}"
 
     def warm_up(self, seeds: Sequence[int]) -> None:
-        """An epoch of all of them."""
+        """Choose the engine, and train an epoch of all of them."""
+        members = self._members(seeds, 1)
+        self.engine, _ = calibrate(self._work.architecture, members, self._dataset, device=self._device)
         self.history(seeds, 1)
 
     def train(self, seeds: Sequence[int], epochs: int) -> Trained:
@@ -42,55 +42,84 @@ class OurTrainer:
         return Trained(weights=history.weights, **history.metrics)
 
     def history(self, seeds: Sequence[int], epochs: int) -> GroupHistory:
-        """Train one model per seed: the one place where training is called."""
-        return train_group(
-            self._work.architecture,
-            replace(self._work.hyperparameters, epochs=epochs),
-            seeds,
-            self._dataset,
-            device=self._device,
-            stack=self._stack,
-        )
+        """Train one model per seed as one group."""
+        members = self._members(seeds, epochs)
+        return train_group(self._work.architecture, members, self._dataset, engine=self.engine, device=self._device)
+
+    def _members(self, seeds: Sequence[int], epochs: int) -> list[Member]:
+        return [Member(seed, replace(self._work.hyperparameters, epochs=epochs)) for seed in seeds]
 
 
 class GroupTrainer:
-    """A share of the models in groups of `GROUP`, each published as a shard, or not."""
+    """A share of the models in groups of `GROUP`: kept in memory, or published as a worker of a run does."""
 
     def __init__(self, work: Work, dataset: Dataset, stored: bool) -> None:
         self._trainer = OurTrainer(work, dataset, "cpu")
-        self._layout = Layout.of(work.architecture.tensors)
+        self._work = work
+        self._dataset = dataset
         self._stored = stored
 
     @property
     def choice(self) -> str:
         """The groups, and what becomes of them."""
-        return f"groups of {GROUP}, {'written' if self._stored else 'not written'}"
+        return f"groups of {GROUP}, {'written' if self._stored else 'not written'}, {self._trainer.choice}"
 
     def warm_up(self, seeds: Sequence[int]) -> None:
-        """An epoch of all of them, stored where that is asked for."""
+        """Choose the engine for a group, and train an epoch of all of them, stored where that is asked for."""
+        self._trainer.warm_up(seeds[:GROUP])
         self.train(seeds, 1)
 
     def train(self, seeds: Sequence[int], epochs: int) -> Trained:
         """Train one model per seed, group by group."""
-        parts = []
-        with tempfile.TemporaryDirectory() as folder:
-            for start in range(0, len(seeds), GROUP):
-                group = seeds[start : start + GROUP]
-                history = self._trainer.history(group, epochs)
-                if self._stored:
-                    self._publish(Path(folder), start // GROUP, group, history)
-                parts.append(history)
+        if self._stored:
+            return self._publish(seeds, epochs)
+        parts = [self._trainer.history(seeds[start : start + GROUP], epochs) for start in range(0, len(seeds), GROUP)]
         return Trained(
             np.concatenate([part.weights for part in parts]),
             **{name: np.concatenate([part.metrics[name] for part in parts]) for name in parts[0].metrics},
         )
 
-    def _publish(self, folder: Path, number: int, model_ids: Sequence[int], history: GroupHistory) -> None:
-        from zoo_pipeline.store.filesystem import Files  # here, because a bare GPU machine has no pyarrow
-        from zoo_pipeline.store.schema import encode_checkpoints
-        from zoo_pipeline.store.shards import shard_table
+    def _publish(self, seeds: Sequence[int], epochs: int) -> Trained:
+        """Train and publish every group of a new run."""
+        from zoo_pipeline.plan import plan  # these here, because a bare GPU machine has neither pydantic nor pyarrow
+        from zoo_pipeline.recipes import load_config
+        from zoo_pipeline.runtime.engine_choice import members_of
+        from zoo_pipeline.runtime.group_task import GroupTask, train_and_publish
+        from zoo_pipeline.store.rundir import RunDirectory
 
-        table = shard_table(
-            np.array(model_ids, dtype=np.int32), history.steps, history.metrics, history.weights, self._layout, {}
-        )
-        Files(str(folder)).publish(f"checkpoints/group-{number:05d}.parquet", encode_checkpoints(table))
+        population = f"zoo.population={{seeds: {len(seeds)}, first_seed: {seeds[0]}, group_size: {GROUP}}}"
+        config = load_config("digits-demo", [population, f"zoo.training.epochs={epochs}"])
+        made = plan(config, self._dataset.facts)
+        assert made.architecture == self._work.architecture
+        assert members_of(made.groups[0])[0].hyperparameters == replace(self._work.hyperparameters, epochs=epochs)
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # a disk; /tmp may be memory
+            run = RunDirectory(folder)
+            run.claim(made)
+            for group in made.groups:
+                task = GroupTask(
+                    root=folder,
+                    group=group,
+                    architecture=made.architecture,
+                    members=members_of(group),
+                    spec_hash=made.spec_hash,
+                    dataset_sha256=made.facts.content_sha256 or "",
+                    engine=asdict(self._trainer.engine),
+                )
+                train_and_publish(task, self._dataset, _say_nothing, device="cpu")
+            return _read(folder, len(seeds))
+
+
+def _say_nothing(news: object) -> None:
+    """Progress is nobody's concern here."""
+
+
+def _read(folder: str, models: int) -> Trained:
+    """The metrics of a run; its weights stay on disk."""
+    from zoo_pipeline.zoo import Zoo
+
+    rows = Zoo(folder).checkpoints()
+    names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+    return Trained(
+        np.empty((models, 0, 0), dtype=np.float32),
+        **{name: rows[name].to_numpy().reshape(models, -1) for name in names},
+    )

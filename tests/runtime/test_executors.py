@@ -25,6 +25,8 @@ from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
 from zoo_pipeline.zoo import Zoo
 
+ENGINE = {"threads": 1, "stack": 2, "capture": False}
+
 
 @pytest.fixture(scope="module")
 def ray_executor():
@@ -162,9 +164,7 @@ def test_a_group_whose_worker_dies_is_gone_on_with_by_the_next(small_config, sma
     made = plan(small_config, dataset.facts)
     run = RunDirectory(str(tmp_path / "run"))
     run.claim(made)
-    task = training._task(
-        made, run, made.groups[0], {"threads": 1, "stack": 2, "capture": False}, dataset.content_sha256
-    )
+    task = training._task(made, run, made.groups[0], ENGINE, dataset.content_sha256)
     tally = Tally({0: 2}, epochs=3)
     with ray_executor.listening(tally.hear) as tell:
         result = next(iter(ray_executor.map_unordered(train_and_die_once, [task], dataset, tell))).value

@@ -107,7 +107,7 @@ def test_a_long_group_is_published_range_by_range_and_its_states_go(tmp_path, un
 @pytest.mark.parametrize("nth", range(6))
 def test_a_worker_killed_at_any_file_is_gone_on_from(tmp_path, monkeypatch, undisturbed, nth, late):
     """In their order: the state at the end of range 0, its shard, the state of 1, its shard, the shard of 2, models."""
-    made, run = claimed(tmp_path)
+    _, run = claimed(tmp_path)
     run.engine(lambda: ENGINE)
     real, names = Files.publish, []
 

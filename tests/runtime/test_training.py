@@ -16,7 +16,6 @@ from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
 from zoo_pipeline.zoo import Zoo
 
-
 ENGINE = {"threads": 1, "stack": 2, "capture": False}
 
 
