@@ -17,7 +17,7 @@ def test_the_closing_table_has_the_throughput_and_seconds_of_the_tasks():
     assert printed(*works) == [
         ["per", "group", "least", "median", "most"],
         ["model-epochs/s", "50.0", "125.0", "250.0"],
-        ["seconds", "1.0", "2.0", "4.0"],
+        ["seconds", "1.00", "2.00", "4.00"],
     ]
 
 

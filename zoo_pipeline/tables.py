@@ -99,7 +99,7 @@ def training_table(report: "TrainingReport") -> Table:
         ("model-epochs/s", [work.model_epochs_per_s for work in report.groups]),
         ("seconds", [work.wall_s for work in report.groups]),
     ):
-        table.add_row(label, *(f"{value:,.1f}" for value in (min(values), median(values), max(values))))
+        table.add_row(label, *(_short(value) for value in (min(values), median(values), max(values))))
     retries = sum(work.retries for work in report.groups)
     if retries:
         table.add_row("tasks begun again", "", "", f"{retries:,}")
@@ -137,6 +137,10 @@ def status_table(found: dict[str, Any]) -> Table:
     table.add_row("analyses", ", ".join(found["analyses"]) or "none")
     table.add_row("report", "yes" if found["report"] else "no")
     return table
+
+
+def _short(value: float) -> str:
+    return f"{value:,.{1 if value >= 10 else 2}f}"
 
 
 def _table(title: str) -> Table:

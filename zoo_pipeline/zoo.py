@@ -124,7 +124,7 @@ class Zoo:
             step = torch.tensor(self.checkpoints([model_id], [epoch])["step"][0].as_py())
             tensors |= {name: step for name, _ in module.named_buffers() if name.endswith("num_batches_tracked")}
         module.load_state_dict(tensors)
-        return module
+        return module.eval()  # as it was when it was measured, whatever it normalises by
 
     @cached_property
     def _buffers(self) -> CheckpointFiles:

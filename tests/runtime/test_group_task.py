@@ -476,6 +476,7 @@ def test_a_rebuilt_network_has_its_buffers(normalised, monkeypatch):
 
     monkeypatch.setattr(zoo, "build", build)
     network = Zoo(str(normalised)).load_model(1, 5)
+    assert not network.training
     assert network["norm"].running_var.tolist() == [15.0] * 3
     step = Zoo(str(normalised)).checkpoints([1], [5])["step"][0].as_py()
     assert (step, network["norm"].num_batches_tracked.item()) == (115, 115)
