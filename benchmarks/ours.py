@@ -1,39 +1,36 @@
-"""Our own side: `zoo_pipeline.training` called directly, without Ray; and as the runtime does it, shards written."""
+"""Our own side: `zoo_pipeline.training` called directly, without Ray; and the same with its shards written."""
 
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.trained import Trained
 from benchmarks.works import Work
 from zoo_pipeline.data import Dataset
-from zoo_pipeline.training import Engine, GroupHistory, Member, calibrate, train_group
+from zoo_pipeline.training import METRICS, Engine, GroupHistory, Member, calibrate, train_group
 
-GROUP = 128  # models per shard
+GROUP = 64  # models per shard
+RECIPE = "digits-demo"  # trains as the work "digits", the one whose shards are written
 
 
 class OurTrainer:
-    """A share of the models as one group, computed as calibration chooses."""
+    """A share of the models as one group, computed as the calibration of a run chooses."""
 
-    def __init__(self, work: Work, dataset: Dataset, device: str) -> None:
+    def __init__(self, work: Work, dataset: Dataset, models: int, device: str) -> None:
         self._work = work
         self._dataset = dataset
         self._device = device
-        self.engine = Engine()
+        self.engine: Engine = calibrate(work.architecture, self._members(range(models), 1), dataset, device=device)[0]
 
     @property
     def choice(self) -> str:
-        """How many models are stacked."""
-        graphs = ", CUDA graphs" if self.engine.capture else ""
-        return f"{self.engine.stack} models at once{graphs}"
+        """How many models are stacked, and whether steps are replayed as CUDA graphs."""
+        return f"{self.engine.stack or 'all'} models stacked{', captured' if self.engine.capture else ''}"
 
     def warm_up(self, seeds: Sequence[int]) -> None:
-        """Choose the engine, and train an epoch of all of them."""
-        members = self._members(seeds, 1)
-        self.engine, _ = calibrate(self._work.architecture, members, self._dataset, device=self._device)
+        """An epoch of all of them."""
         self.history(seeds, 1)
 
     def train(self, seeds: Sequence[int], epochs: int) -> Trained:
@@ -42,7 +39,7 @@ class OurTrainer:
         return Trained(weights=history.weights, **history.metrics)
 
     def history(self, seeds: Sequence[int], epochs: int) -> GroupHistory:
-        """Train one model per seed as one group."""
+        """Train one model per seed: the one place where training is called."""
         members = self._members(seeds, epochs)
         return train_group(self._work.architecture, members, self._dataset, engine=self.engine, device=self._device)
 
@@ -50,76 +47,75 @@ class OurTrainer:
         return [Member(seed, replace(self._work.hyperparameters, epochs=epochs)) for seed in seeds]
 
 
-class GroupTrainer:
-    """A share of the models in groups of `GROUP`: kept in memory, or published as a worker of a run does."""
+class UnstoredTrainer:
+    """A share of the models in groups of `GROUP`, whose checkpoints stay in memory."""
 
-    def __init__(self, work: Work, dataset: Dataset, stored: bool) -> None:
-        self._trainer = OurTrainer(work, dataset, "cpu")
-        self._work = work
-        self._dataset = dataset
-        self._stored = stored
+    def __init__(self, work: Work, dataset: Dataset, models: int) -> None:
+        self._trainer = OurTrainer(work, dataset, min(GROUP, models), "cpu")
 
     @property
     def choice(self) -> str:
-        """The groups, and what becomes of them."""
-        return f"groups of {GROUP}, {'written' if self._stored else 'not written'}, {self._trainer.choice}"
+        """The groups, and how each is trained."""
+        return f"groups of {GROUP} in memory, {self._trainer.choice}"
 
     def warm_up(self, seeds: Sequence[int]) -> None:
-        """Choose the engine for a group, and train an epoch of all of them, stored where that is asked for."""
-        self._trainer.warm_up(seeds[:GROUP])
+        """An epoch of all of them."""
         self.train(seeds, 1)
 
     def train(self, seeds: Sequence[int], epochs: int) -> Trained:
         """Train one model per seed, group by group."""
-        if self._stored:
-            return self._publish(seeds, epochs)
-        parts = [self._trainer.history(seeds[start : start + GROUP], epochs) for start in range(0, len(seeds), GROUP)]
+        groups = [self._trainer.history(seeds[start : start + GROUP], epochs) for start in range(0, len(seeds), GROUP)]
         return Trained(
-            np.concatenate([part.weights for part in parts]),
-            **{name: np.concatenate([part.metrics[name] for part in parts]) for name in parts[0].metrics},
+            np.concatenate([group.weights for group in groups]),
+            **{name: np.concatenate([group.metrics[name] for group in groups]) for name in METRICS},
         )
 
-    def _publish(self, seeds: Sequence[int], epochs: int) -> Trained:
-        """Train and publish every group of a new run."""
-        from zoo_pipeline.plan import plan  # these here, because a bare GPU machine has neither pydantic nor pyarrow
-        from zoo_pipeline.recipes import load_config
-        from zoo_pipeline.runtime.engine_choice import members_of
+
+class StoredTrainer:
+    """As many models in the same groups, planned by a recipe, trained and published as the tasks of a run do it."""
+
+    def __init__(self, work: Work, dataset: Dataset, models: int) -> None:
+        self._dataset = dataset
+        self._trainer = OurTrainer(work, dataset, min(GROUP, models), "cpu")
+
+    @property
+    def choice(self) -> str:
+        """The groups, and how each is trained."""
+        return f"groups of {GROUP} written, {self._trainer.choice}"
+
+    def warm_up(self, seeds: Sequence[int]) -> None:
+        """An epoch of all of them, stored."""
+        self.train(seeds, 1)
+
+    def train(self, seeds: Sequence[int], epochs: int) -> Trained:
+        """Train as many models as there are seeds; the seeds themselves are the recipe's, and the weights on disk."""
+        from zoo_pipeline.runtime.engine_choice import members_of  # here: a bare GPU machine has no pydantic
         from zoo_pipeline.runtime.group_task import GroupTask, train_and_publish
         from zoo_pipeline.store.rundir import RunDirectory
+        from zoo_pipeline.store.shards import open_shard
+        from zoo_pipeline.workflow import planned
 
-        population = f"zoo.population={{seeds: {len(seeds)}, first_seed: {seeds[0]}, group_size: {GROUP}}}"
-        config = load_config("digits-demo", [population, f"zoo.training.epochs={epochs}"])
-        made = plan(config, self._dataset.facts)
-        assert made.architecture == self._work.architecture
-        assert members_of(made.groups[0])[0].hyperparameters == replace(self._work.hyperparameters, epochs=epochs)
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # a disk; /tmp may be memory
-            run = RunDirectory(folder)
-            run.claim(made)
-            for group in made.groups:
+        population = (f"zoo.population.seeds={len(seeds)}", f"zoo.population.group_size={GROUP}")
+        (plan,) = planned(RECIPE, (*population, f"zoo.training.epochs={epochs}"))
+        trained = Trained.empty(len(seeds), epochs, dimension=0)
+        with tempfile.TemporaryDirectory() as folder:
+            run = RunDirectory(f"{folder}/run")
+            run.claim(plan)
+            for group in plan.groups:
                 task = GroupTask(
-                    root=folder,
+                    root=run.root,
                     group=group,
-                    architecture=made.architecture,
+                    architecture=plan.architecture,
                     members=members_of(group),
-                    spec_hash=made.spec_hash,
-                    dataset_sha256=made.facts.content_sha256 or "",
+                    spec_hash=plan.spec_hash,
+                    dataset_sha256=self._dataset.content_sha256,
                     engine=asdict(self._trainer.engine),
                 )
-                train_and_publish(task, self._dataset, _say_nothing, device="cpu")
-            return _read(folder, len(seeds))
-
-
-def _say_nothing(news: object) -> None:
-    """Progress is nobody's concern here."""
-
-
-def _read(folder: str, models: int) -> Trained:
-    """The metrics of a run; its weights stay on disk."""
-    from zoo_pipeline.zoo import Zoo
-
-    rows = Zoo(folder).checkpoints()
-    names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-    return Trained(
-        np.empty((models, 0, 0), dtype=np.float32),
-        **{name: rows[name].to_numpy().reshape(models, -1) for name in names},
-    )
+                result = train_and_publish(task, self._dataset, lambda _: None, device="cpu")
+                (record,) = result.records
+                with open_shard(run.files, record.shard) as shard:
+                    rows = shard.read(columns=list(METRICS), use_threads=False)
+                at = slice(group.models[0].model_id, group.models[-1].model_id + 1)
+                for name in METRICS:
+                    getattr(trained, name)[at] = rows[name].to_numpy().reshape(len(group.models), epochs + 1)
+        return trained

@@ -114,6 +114,8 @@ def _checked(asked: argparse.Namespace, work: Work) -> tuple[tuple[str, ...], tu
     for option in ("repeats", "tune_models", "sequential_models"):
         if getattr(asked, option) is not None and getattr(asked, option) < 1:
             raise ConfigError(f"--{option.replace('_', '-')}: got {getattr(asked, option)}, expected 1 or more")
+    if asked.storage and work.name != "digits":
+        raise ConfigError(f"--storage: got --work {work.name}, expected digits, whose recipe is digits-demo")
     cores = len(os.sched_getaffinity(0))
     if asked.device == "cuda":
         refused = [name for name in asked.against if name != "sequential"]

@@ -120,11 +120,15 @@ def open_trainer(side: str, work: Work, dataset: Dataset, models: int, device: s
         case "ours":
             from benchmarks.ours import OurTrainer
 
-            return OurTrainer(work, dataset, device)
-        case "stored" | "unstored":
-            from benchmarks.ours import GroupTrainer
+            return OurTrainer(work, dataset, models, device)
+        case "unstored":
+            from benchmarks.ours import UnstoredTrainer
 
-            return GroupTrainer(work, dataset, stored=side == "stored")
+            return UnstoredTrainer(work, dataset, models)
+        case "stored":
+            from benchmarks.ours import StoredTrainer
+
+            return StoredTrainer(work, dataset, models)
         case "sequential":
             from benchmarks.opponents.sequential import SequentialTrainer
 

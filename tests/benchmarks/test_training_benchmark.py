@@ -48,6 +48,7 @@ def test_every_side_reaches_the_same_accuracy_and_the_last_line_is_json():
         (("--device", "cuda", "--workers", "2"), "--workers: got 2, expected 1 with --device cuda"),
         (("--models", "1", "--workers", "2"), "--workers: got 2, expected 1 to 1"),
         (("--models", "0"), "--models: got 0, expected 1 or more"),
+        (("--work", "tetris", "--storage"), "--storage: got --work tetris, expected digits"),
         (("--repeats", "0"), "--repeats: got 0, expected 1 or more"),
     ],
 )
