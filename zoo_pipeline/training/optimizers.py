@@ -29,11 +29,11 @@ class Optimizer(Protocol):
     memory: dict[str, Tensor]
 
     def coefficients(self, epoch: int, steps: int) -> Tensor:
-        """The numbers that every step of an epoch (from 1) needs: float32[steps, numbers, models], on the device."""
+        """The numbers that every step of an epoch (from 1) needs: float32[steps, numbers, models, 1], on the device."""
         ...
 
     def step(self, coefficients: Tensor) -> None:
-        """Move the weights by their gradients, with the coefficients float32[numbers, models] of this step."""
+        """Move the weights by their gradients, with the coefficients float32[numbers, models, 1] of this step."""
         ...
 
 
@@ -50,17 +50,18 @@ class _Base:
     """What the optimisers share: the members, the buffers' views, and L2 decay."""
 
     def __init__(self, parameters: Parameters, members: Sequence[Hyperparameters], memory: Sequence[str]) -> None:
-        self._members = members
+        # Most zoos have far fewer schedules than models, and numbers for all steps take a while to work out.
+        self._distinct = list(dict.fromkeys(members))
+        numbers = {member: number for number, member in enumerate(self._distinct)}
+        self._which = np.array([numbers[member] for member in members])
         self._parameters = parameters
         self._device = parameters.values.device
         self.memory = {name: torch.zeros_like(parameters.values) for name in memory}
+        self._kept = {name: parameters.matrices(flat) for name, flat in self.memory.items()}
         self._values = parameters.matrices(parameters.values)
         self._gradients = parameters.matrices(parameters.gradients)
         decay = torch.tensor([[member.weight_decay] for member in members], device=self._device)
         self._decay = decay if any(member.weight_decay for member in members) else None
-
-    def _matrices(self, name: str) -> list[Tensor]:
-        return self._parameters.matrices(self.memory[name])
 
     def _add_decay(self) -> None:
         if self._decay is not None:
@@ -68,7 +69,9 @@ class _Base:
                 gradient.addcmul_(values, self._decay)
 
     def _on_device(self, *numbers: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.stack(numbers, axis=1).astype(np.float32)).to(self._device)
+        """Numbers float64[steps, distinct members] as `coefficients`."""
+        stacked = np.stack(numbers, axis=1).astype(np.float32)[:, :, self._which, None]
+        return torch.from_numpy(stacked).to(self._device)
 
 
 class _Sgd(_Base):
@@ -77,15 +80,15 @@ class _Sgd(_Base):
         super().__init__(parameters, members, ["momentum"] if self._moving else [])
 
     def coefficients(self, epoch: int, steps: int) -> Tensor:
-        rates, momenta = learning_rates(self._members, epoch, steps), cycled_momenta(self._members, epoch, steps)
+        rates, momenta = learning_rates(self._distinct, epoch, steps), cycled_momenta(self._distinct, epoch, steps)
         return self._on_device(-rates, momenta)
 
     def step(self, coefficients: Tensor) -> None:
-        minus_rate, momentum = coefficients[:, :, None]
+        minus_rate, momentum = coefficients.unbind()
         self._add_decay()
         moves = self._gradients
         if self._moving:
-            moves = self._matrices("momentum")
+            moves = self._kept["momentum"]
             for move, gradient in zip(moves, self._gradients, strict=True):
                 move.mul_(momentum).add_(gradient)
         for values, move in zip(self._values, moves, strict=True):
@@ -97,23 +100,24 @@ class _RmsProp(_Base):
         self._moving = any(member.momentum or member.schedule == "onecycle" for member in members)
         super().__init__(parameters, members, ["squares", *(["momentum"] if self._moving else [])])
         self._scratch = torch.empty_like(parameters.values)
+        self._moves = parameters.matrices(self._scratch)
 
     def coefficients(self, epoch: int, steps: int) -> Tensor:
-        rates, momenta = learning_rates(self._members, epoch, steps), cycled_momenta(self._members, epoch, steps)
+        rates, momenta = learning_rates(self._distinct, epoch, steps), cycled_momenta(self._distinct, epoch, steps)
         return self._on_device(-rates, momenta)
 
     def step(self, coefficients: Tensor) -> None:
-        minus_rate, momentum = coefficients[:, :, None]
+        minus_rate, momentum = coefficients.unbind()
         self._add_decay()
         gradients, squares = self._parameters.gradients, self.memory["squares"]
         squares.mul_(_ALPHA).addcmul_(gradients, gradients, value=1 - _ALPHA)
         torch.sqrt(squares, out=self._scratch)
         torch.div(gradients, self._scratch.add_(_EPSILON), out=self._scratch)
-        moves = self._parameters.matrices(self._scratch)
+        moves = self._moves
         if self._moving:
-            for kept, move in zip(self._matrices("momentum"), moves, strict=True):
+            for kept, move in zip(self._kept["momentum"], moves, strict=True):
                 kept.mul_(momentum).add_(move)
-            moves = self._matrices("momentum")
+            moves = self._kept["momentum"]
         for values, move in zip(self._values, moves, strict=True):
             values.addcmul_(move, minus_rate)
 
@@ -124,12 +128,13 @@ class _Adam(_Base):
     def __init__(self, parameters: Parameters, members: Sequence[Hyperparameters]) -> None:
         super().__init__(parameters, members, ["first_moment", "second_moment"])
         self._scratch = torch.empty_like(parameters.values)
+        self._moves = parameters.matrices(self._scratch)
         self._decoupled = members[0].optimizer == "adamw" and self._decay is not None
         self._cycled = any(member.schedule == "onecycle" for member in members)
 
     def coefficients(self, epoch: int, steps: int) -> Tensor:
-        rates, betas = learning_rates(self._members, epoch, steps), cycled_momenta(self._members, epoch, steps)
-        decays = np.array([member.weight_decay for member in self._members])
+        rates, betas = learning_rates(self._distinct, epoch, steps), cycled_momenta(self._distinct, epoch, steps)
+        decays = np.array([member.weight_decay for member in self._distinct])
         taken = np.arange((epoch - 1) * steps + 1, epoch * steps + 1)[:, None]
         root = np.sqrt(1 - _BETA2**taken)  # of the second moment's bias correction
         # rate · m̂ / (√v̂ + ε) = rate · root / (1 − β₁ᵗ) · m / (√v + ε · root)
@@ -141,7 +146,7 @@ class _Adam(_Base):
         )
 
     def step(self, coefficients: Tensor) -> None:
-        minus_rate, epsilon, share, shrink = coefficients[:, :, None]
+        minus_rate, epsilon, share, shrink = coefficients.unbind()
         if self._decoupled:
             for values in self._values:
                 values.mul_(shrink)
@@ -149,12 +154,12 @@ class _Adam(_Base):
             self._add_decay()
         gradients, first, second = self._parameters.gradients, self.memory["first_moment"], self.memory["second_moment"]
         if self._cycled:
-            for moment, gradient in zip(self._matrices("first_moment"), self._gradients, strict=True):
+            for moment, gradient in zip(self._kept["first_moment"], self._gradients, strict=True):
                 moment.lerp_(gradient, share)
         else:
             first.lerp_(gradients, 0.1)
         second.mul_(_BETA2).addcmul_(gradients, gradients, value=1 - _BETA2)
         torch.sqrt(second, out=self._scratch).add_(epsilon[0, 0])
         torch.div(first, self._scratch, out=self._scratch)
-        for values, move in zip(self._values, self._parameters.matrices(self._scratch), strict=True):
+        for values, move in zip(self._values, self._moves, strict=True):
             values.addcmul_(move, minus_rate)

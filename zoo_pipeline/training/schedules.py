@@ -11,6 +11,7 @@ from zoo_pipeline.hyperparameters import Hyperparameters
 # The defaults of torch's OneCycleLR.
 _WARM_SHARE, _START_DIVISOR, _END_DIVISOR = 0.3, 25.0, 1e4
 _LEAST_MOMENTUM, _MOST_MOMENTUM = 0.85, 0.95
+_BETA1 = 0.9  # of torch's Adam
 
 
 def learning_rates(members: Sequence[Hyperparameters], epoch: int, steps: int) -> NDArray[np.float64]:
@@ -35,15 +36,14 @@ def cycled_momenta(members: Sequence[Hyperparameters], epoch: int, steps: int) -
 
     OneCycle moves it against the learning rate; elsewhere it is the model's momentum, or Adam's usual 0.9.
     """
-    columns = []
-    for member in members:
-        if member.schedule == "onecycle":
-            shares = _cycle(member.epochs * steps, _first(epoch, steps), steps)
-            columns.append(_anneal(shares, _MOST_MOMENTUM, _LEAST_MOMENTUM, _MOST_MOMENTUM))
-        else:
-            constant = 0.9 if member.optimizer in ("adam", "adamw") else member.momentum
-            columns.append(np.full(steps, constant))
-    return np.stack(columns, axis=1)
+    return np.stack([_momenta(member, epoch, steps) for member in members], axis=1)
+
+
+def _momenta(member: Hyperparameters, epoch: int, steps: int) -> NDArray[np.float64]:
+    if member.schedule == "onecycle":
+        shares = _cycle(member.epochs * steps, _first(epoch, steps), steps)
+        return _anneal(shares, _MOST_MOMENTUM, _LEAST_MOMENTUM, _MOST_MOMENTUM)
+    return np.full(steps, _BETA1 if member.optimizer in ("adam", "adamw") else member.momentum)
 
 
 def _rates(member: Hyperparameters, epoch: int, steps: int) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from zoo_pipeline.models import initialise
 from zoo_pipeline.training.capture import CapturedStep
 from zoo_pipeline.training.device_data import DeviceData
 from zoo_pipeline.training.evaluation import evaluate
+from zoo_pipeline.training.layers import Scratch
 from zoo_pipeline.training.layers.dropout import step_keys
 from zoo_pipeline.training.modules import Modules
 from zoo_pipeline.training.network import Network
@@ -56,7 +58,7 @@ class Stack:
         self._data = data
         self.steps = -(-len(data.train_images) // self._batch_size)
         self._train_labels = _labels(members, data).to(device)
-        self._batch = torch.empty(0, device=device)
+        self._scratch = Scratch(device)
         self._replayed = CapturedStep(self._step) if capture else self._step
 
     @torch.no_grad()
@@ -68,21 +70,25 @@ class Stack:
         seeds = [dropout_key(member.seed, epoch) for member in self._members]
         keys = step_keys(torch.tensor(seeds, dtype=torch.int32, device=self._device), self.steps)
         coefficients = self._optimizer.coefficients(epoch, self.steps)
-        for step in range(min(self.steps, most_steps or self.steps)):
-            part = slice(step * size, (step + 1) * size)
+        # All views at once: with small models, making one takes as long as using it.
+        batches = zip(
+            torch.split(orders, size, 1),
+            torch.split(labels, size, 1),
+            coefficients.unbind(),
+            keys.unbind(),
+            strict=True,
+        )
+        for order, own_labels, numbers, own_keys in islice(batches, most_steps):
             # The last batch may be smaller, and a captured step has one shape.
-            run = self._replayed if part.stop <= rows else self._step
-            run(orders[:, part], labels[:, part], coefficients[step], keys[step])
+            run = self._replayed if order.shape[1] == size else self._step
+            run(order, own_labels, numbers, own_keys)
 
     def _step(self, order: Tensor, labels: Tensor, coefficients: Tensor, keys: Tensor) -> None:
         """One optimiser step on the images of int64[models, batch]."""
         image = self._data.train_images.shape[1:]
-        count = order.numel()
-        if len(self._batch) < count:
-            self._batch = torch.empty(count, *image, device=self._device)
-        batch = self._batch[:count]
+        batch = self._scratch.get("batch", order.numel(), *image)
         torch.index_select(self._data.train_images, 0, order.reshape(-1), out=batch)
-        self._network.descend(batch.view(*order.shape, *image), labels, keys)
+        self._network.descend(self._scratch.get("batch", *order.shape, *image), labels, keys)
         self._optimizer.step(coefficients)
 
     def metrics(self) -> list[Tensor]:

@@ -19,7 +19,9 @@ class Linear:
         first: bool = False,
     ) -> None:
         self._name = name
-        self._weight, self._bias = values[f"{name}.weight"], values.get(f"{name}.bias")
+        self._weight, bias = values[f"{name}.weight"], values.get(f"{name}.bias")
+        self._bias = None if bias is None else bias[:, :, None]
+        self._transposed = self._weight.mT
         self._weight_gradient, self._bias_gradient = gradients[f"{name}.weight"], gradients.get(f"{name}.bias")
         self._scratch = scratch
         self._first = first  # nothing before it learns, so nobody asks for the gradient of its inputs
@@ -37,7 +39,7 @@ class Linear:
             torch.mm(self._weight.view(models * outputs, inputs), values[0], out=result.view(models * outputs, -1))
         else:
             torch.bmm(self._weight, values, out=result)
-        return result if self._bias is None else result.add_(self._bias[:, :, None])
+        return result if self._bias is None else result.add_(self._bias)
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Gradient float32[models, inputs, images] of the inputs."""
@@ -47,4 +49,4 @@ class Linear:
         if self._first:
             return gradient
         result = self._scratch.get(f"{self._name}.inputs_gradient", *self._inputs.shape)
-        return torch.bmm(self._weight.mT, gradient, out=result)
+        return torch.bmm(self._transposed, gradient, out=result)

@@ -23,8 +23,8 @@ def cross_entropy_gradient(logits: Tensor, labels: Tensor, scratch: Scratch) -> 
     logits.sub_(column).exp_()
     torch.sum(logits, 1, keepdim=True, out=column)
     logits.div_(column.mul_(images))
-    minus = scratch.get("loss.minus", 1).fill_(-1.0 / images)
-    return logits.scatter_add_(1, labels[:, None, :], minus.expand(models, 1, images))
+    minus = scratch.get("loss.minus", models, 1, images).fill_(-1.0 / images)
+    return logits.scatter_add_(1, labels[:, None, :], minus)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
