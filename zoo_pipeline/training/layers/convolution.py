@@ -5,7 +5,7 @@ from torch import Tensor
 
 from zoo_pipeline.training.layers.scratch import Scratch
 
-WIDE = 128  # columns of a matrix that are worth a product of their own, where a row has as many
+WIDE = 64  # columns of a matrix that are worth a product of their own, where a row has as many
 
 
 class Convolution:
