@@ -8,7 +8,7 @@ from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.hyperparameters import ACTIVATIONS, Hyperparameters
 from zoo_pipeline.models import build
 from zoo_pipeline.training.device_data import arranged
-from zoo_pipeline.training.layers import Convolution, Scratch, cross_entropy
+from zoo_pipeline.training.layers import Convolution, CrossEntropy, Scratch
 from zoo_pipeline.training.network import Network
 
 MODELS, IMAGES = 3, 7
@@ -117,7 +117,7 @@ def test_loss_and_accuracy_are_torchs_also_where_logits_are_equal():
     logits[0, 1:3, :20] = 9.0  # two largest: the answer is the first of them
     logits[1, :, :5] = 0.0
     labels = torch.randint(4, (2, 50))
-    losses, right = cross_entropy(logits.clone(), labels)
+    losses, right = CrossEntropy(4, Scratch("cpu"), "cpu").sums(logits.clone(), labels)
     for model in range(2):
         expected = functional.cross_entropy(logits[model].T.double(), labels[model], reduction="sum")
         assert losses[model].item() == pytest.approx(expected.item(), rel=1e-6)
@@ -126,6 +126,6 @@ def test_loss_and_accuracy_are_torchs_also_where_logits_are_equal():
 
 def test_logits_that_are_not_numbers_are_wrong_answers():
     logits = torch.full((1, 3, 4), float("nan"))
-    losses, right = cross_entropy(logits, torch.zeros(1, 4, dtype=torch.int64))
+    losses, right = CrossEntropy(3, Scratch("cpu"), "cpu").sums(logits, torch.zeros(1, 4, dtype=torch.int64))
     assert losses.isnan().all()
     assert right.tolist() == [0]

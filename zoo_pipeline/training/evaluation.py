@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor
 
-from zoo_pipeline.training.layers import cross_entropy
 from zoo_pipeline.training.modules import Modules
 from zoo_pipeline.training.network import Network
 
 # Numbers in the widest activation of all models together: what stays in a core's cache, and what fills a GPU.
-_CPU_WIDTH, _GPU_WIDTH = 1 << 18, 1 << 28
+_CPU_WIDTH, _GPU_WIDTH = 1 << 17, 1 << 28
 
 
 @torch.no_grad()
@@ -28,10 +27,10 @@ def evaluate(network: Network | Modules, images: Tensor, labels: Tensor) -> tupl
     chunk = max(1, width // (models * network.width))
     loss = torch.zeros(models, dtype=torch.float64, device=images.device)
     right = torch.zeros(models, dtype=torch.int64, device=images.device)
-    labels = labels.expand(models, -1)
+    labels = labels.view(-1, len(images))
     for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
-        losses, hits = cross_entropy(network.logits(images[None, part]), labels[:, part])
+        losses, hits = network.loss.sums(network.logits(images[None, part]), labels[:, part])
         loss += losses
         right += hits
     return (loss / len(images)).float().cpu(), (right / len(images)).float().cpu()

@@ -9,6 +9,7 @@ from torch.nn import functional
 from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.models import Layout, build
+from zoo_pipeline.training.layers import CrossEntropy, Scratch
 from zoo_pipeline.training.parameters import Parameters
 
 
@@ -17,11 +18,13 @@ class Modules:
 
     Attributes:
         parameters: the weights and their gradients.
+        loss: what evaluation measures.
         width: floats of the widest activation, per image and model.
     """
 
     def __init__(self, architecture: Architecture, hyperparameters: Sequence[Hyperparameters], device: str) -> None:
         self.parameters = Parameters(architecture.tensors, len(hyperparameters), device)
+        self.loss = CrossEntropy(architecture.classes, Scratch(device), device)
         _, height, pixels = architecture.input_shape
         self.width = max(shape[0] for shape in architecture.tensors.values()) * height * pixels
         self._buffers = Layout.of(architecture.buffers)

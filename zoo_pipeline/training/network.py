@@ -12,13 +12,13 @@ from zoo_pipeline.training.layers import (
     Activation,
     Columns,
     Convolution,
+    CrossEntropy,
     Dropout,
     Features,
     Layer,
     Linear,
     MaxPool,
     Scratch,
-    cross_entropy_gradient,
 )
 from zoo_pipeline.training.parameters import Parameters
 
@@ -30,12 +30,14 @@ class Network:
 
     Attributes:
         parameters: the weights and their gradients.
+        loss: what training makes smaller.
         width: floats of the widest intermediate result, per image and model.
     """
 
     def __init__(self, architecture: Architecture, hyperparameters: Sequence[Hyperparameters], device: str) -> None:
         self.parameters = Parameters(architecture.tensors, len(hyperparameters), device)
         self._scratch = Scratch(device)
+        self.loss = CrossEntropy(architecture.classes, self._scratch, device)
         self._dropouts: list[Dropout] = []
         self._activation = hyperparameters[0].activation
         self._probability = torch.tensor([one.dropout for one in hyperparameters], device=device)
@@ -58,7 +60,7 @@ class Network:
         values = images
         for layer in self._layers:
             values = layer.forward(values)
-        gradient = cross_entropy_gradient(values, labels, self._scratch)
+        gradient = self.loss.gradient(values, labels)
         for layer in reversed(self._layers):
             gradient = layer.backward(gradient)
 

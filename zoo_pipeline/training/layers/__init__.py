@@ -10,7 +10,7 @@ from zoo_pipeline.training.layers.convolution import Convolution
 from zoo_pipeline.training.layers.dropout import Dropout
 from zoo_pipeline.training.layers.layer import Layer
 from zoo_pipeline.training.layers.linear import Linear
-from zoo_pipeline.training.layers.loss import cross_entropy, cross_entropy_gradient
+from zoo_pipeline.training.layers.loss import CrossEntropy
 from zoo_pipeline.training.layers.pooling import MaxPool
 from zoo_pipeline.training.layers.scratch import Scratch
 from zoo_pipeline.training.layers.shaping import Columns, Features
@@ -19,12 +19,11 @@ __all__ = [
     "Activation",
     "Columns",
     "Convolution",
+    "CrossEntropy",
     "Dropout",
     "Features",
     "Layer",
     "Linear",
     "MaxPool",
     "Scratch",
-    "cross_entropy",
-    "cross_entropy_gradient",
 ]

@@ -6,42 +6,60 @@ from torch import Tensor
 from zoo_pipeline.training.layers.scratch import Scratch
 
 
-def cross_entropy_gradient(logits: Tensor, labels: Tensor, scratch: Scratch) -> Tensor:
-    """Gradient of every model's mean cross-entropy with respect to its logits.
+class CrossEntropy:
+    """Mean cross-entropy of logits float32[models, classes, images]; all methods overwrite them."""
 
-    Args:
-        logits: float32[models, classes, images]; overwritten.
-        labels: int64[models, images].
-        scratch: memory for sums.
+    def __init__(self, classes: int, scratch: Scratch, device: str | torch.device) -> None:
+        self._scratch = scratch
+        # Of equal logits the first is the answer, as with argmax, which is slow along this dimension.
+        self._rank = torch.arange(classes, 0, -1, dtype=torch.float32, device=device)
+        self._ranks = self._rank[:, None]
+        self._minus: dict[tuple[int, int], Tensor] = {}
 
-    Returns:
-        float32[models, classes, images]: (softmax − one-hot) / images.
-    """
-    models, _, images = logits.shape
-    column = scratch.get("loss.column", models, 1, images)
-    torch.amax(logits, 1, keepdim=True, out=column)
-    logits.sub_(column).exp_()
-    torch.sum(logits, 1, keepdim=True, out=column)
-    logits.div_(column.mul_(images))
-    minus = scratch.get("loss.minus", models, 1, images).fill_(-1.0 / images)
-    return logits.scatter_add_(1, labels[:, None, :], minus)
+    def gradient(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Gradient of every model's mean loss with respect to its logits: (softmax − one-hot) / images.
 
+        Args:
+            logits: float32[models, classes, images].
+            labels: int64[models, images].
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Summed cross-entropy and number of right answers of every model.
+        Returns:
+            float32[models, classes, images], in the memory of the logits.
+        """
+        models, _, images = logits.shape
+        column = self._scratch.get("loss.column", models, 1, images)
+        torch.amax(logits, 1, keepdim=True, out=column)
+        logits.sub_(column).exp_()
+        torch.sum(logits, 1, keepdim=True, out=column)
+        logits.div_(column.mul_(images))
+        return logits.scatter_add_(1, labels.unsqueeze(1), self._share(models, images))
 
-    Args:
-        logits: float32[models, classes, images]; overwritten.
-        labels: int64[models, images].
+    def sums(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Summed loss and number of right answers of every model.
 
-    Returns:
-        float64[models] and int64[models].
-    """
-    logits.sub_(logits.amax(1, keepdim=True))
-    # The first of the largest is the answer, as with argmax, which is slow along this dimension.
-    rank = torch.arange(logits.shape[1], 0, -1, dtype=logits.dtype, device=logits.device)
-    answer = (logits == 0).mul(rank[:, None]).amax(1)
-    right = (answer == rank[labels]).sum(1)
-    at_label = logits.gather(1, labels[:, None, :])[:, 0]
-    losses = logits.exp_().sum(1).log_().sub_(at_label)
-    return losses.sum(1, dtype=torch.float64), right
+        Args:
+            logits: float32[models, classes, images].
+            labels: int64[models, images], or int64[1, images] where all models have the same.
+
+        Returns:
+            float64[models] and int64[models].
+        """
+        models, classes, images = logits.shape
+        column = self._scratch.get("loss.column", models, 1, images)
+        torch.amax(logits, 1, keepdim=True, out=column)
+        logits.sub_(column)
+        answers = self._scratch.get("loss.answers", models, classes, images)
+        torch.ge(logits, 0, out=answers).mul_(self._ranks)
+        torch.amax(answers, 1, keepdim=True, out=column)
+        right = (column[:, 0] == self._rank[labels]).sum(1)
+        at_label = logits.gather(1, labels.expand(models, -1).unsqueeze(1)).squeeze(1)
+        torch.sum(logits.exp_(), 1, keepdim=True, out=column)
+        return column.log_().squeeze(1).sub_(at_label).sum(1, dtype=torch.float64), right
+
+    def _share(self, models: int, images: int) -> Tensor:
+        """−1 / images, as often as there are labels."""
+        known = self._minus.get((models, images))
+        if known is None:
+            known = torch.full((models, 1, images), -1 / images, device=self._rank.device)
+            self._minus[models, images] = known
+        return known
