@@ -72,7 +72,7 @@ class GroupTraining:
 
     def advance(self) -> None:
         """Train every model for one epoch."""
-        before = self.state()
+        before = self.state() if _may_run_out(self._device) else None
         self._with_memory(self._advance, before)
         self.epoch += 1
 
@@ -123,7 +123,7 @@ class GroupTraining:
 
         Args:
             work: what to do.
-            before: the state to go back to; None: work changes nothing, or there is none yet.
+            before: the state to go back to; None: the one that there is, if any.
         """
         while True:
             try:
@@ -140,6 +140,11 @@ class GroupTraining:
             if before is not None:
                 self._with_memory(self._build)
                 self.restore(self.epoch, before)
+
+
+def _may_run_out(device: str) -> bool:
+    """Whether torch says so when a device's memory is used up; of a CPU's the system ends the process instead."""
+    return device != "cpu"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ class Scratch:
         self._device = device
         self._buffers: dict[str, Tensor] = {}
         self._views: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+        self._outgrown: list[Tensor] = []
 
     def get(self, name: str, *shape: int) -> Tensor:
         """A contiguous float32 tensor whose content is whatever was there; smaller shapes reuse the same memory."""
@@ -26,6 +27,8 @@ class Scratch:
         size = prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.numel() < size:
+            if buffer is not None:
+                self._outgrown.append(buffer)  # a graph that was captured before goes on computing there
             buffer = torch.zeros(size, device=self._device)
             self._buffers[name] = buffer
             self._views = {key: kept for key, kept in self._views.items() if key[0] != name}
