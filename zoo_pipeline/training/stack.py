@@ -45,6 +45,7 @@ class Stack:
         self._device = device
         every = [member.hyperparameters for member in members]
         self._batch_size = every[0].batch_size
+        self._drops = any(one.dropout for one in every)
         kind = Modules if architecture.name in RESNETS else Network
         self._network: Network | Modules = kind(architecture, every, device)
         parameters = self._network.parameters
@@ -67,7 +68,7 @@ class Stack:
         rows, size = len(self._data.train_images), self._batch_size
         orders = torch.stack([data_order(member.seed, epoch, rows) for member in self._members]).to(self._device)
         labels = self._train_labels.gather(1, orders) if self._train_labels.dim() == 2 else self._train_labels[orders]
-        seeds = [dropout_key(member.seed, epoch) for member in self._members]
+        seeds = [dropout_key(member.seed, epoch) if self._drops else 0 for member in self._members]
         keys = step_keys(torch.tensor(seeds, dtype=torch.int32, device=self._device), self.steps)
         coefficients = self._optimizer.coefficients(epoch, self.steps)
         # All views at once: with small models, making one takes as long as using it.

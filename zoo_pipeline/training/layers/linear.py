@@ -43,10 +43,18 @@ class Linear:
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Gradient float32[models, inputs, images] of the inputs."""
-        torch.bmm(gradient, self._inputs.mT, out=self._weight_gradient)
+        torch.bmm(gradient, self._rows(), out=self._weight_gradient)
         if self._bias_gradient is not None:
             torch.sum(gradient, 2, out=self._bias_gradient)
         if self._first:
             return gradient
         result = self._scratch.get(f"{self._name}.inputs_gradient", *self._inputs.shape)
         return torch.bmm(self._transposed, gradient, out=result)
+
+    def _rows(self) -> Tensor:
+        """The inputs as [models, images, inputs]."""
+        rows = self._inputs.mT
+        if rows.is_contiguous() or rows.is_cuda:
+            return rows
+        # A CPU's small products with a transposed right side take several times as long as transposing it.
+        return self._scratch.get(f"{self._name}.rows", *rows.shape).copy_(rows)

@@ -27,12 +27,8 @@ class CrossEntropy:
             float32[models, classes, images], in the memory of the logits.
         """
         models, _, images = logits.shape
-        column = self._scratch.get("loss.column", models, 1, images)
-        torch.amax(logits, 1, keepdim=True, out=column)
-        logits.sub_(column).exp_()
-        torch.sum(logits, 1, keepdim=True, out=column)
-        logits.div_(column.mul_(images))
-        return logits.scatter_add_(1, labels.unsqueeze(1), self._share(models, images))
+        torch.softmax(logits, 1, out=logits)
+        return logits.mul_(1 / images).scatter_add_(1, labels.unsqueeze(1), self._share(models, images))
 
     def sums(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Summed loss and number of right answers of every model.
@@ -45,16 +41,15 @@ class CrossEntropy:
             float64[models] and int64[models].
         """
         models, classes, images = logits.shape
-        column = self._scratch.get("loss.column", models, 1, images)
-        torch.amax(logits, 1, keepdim=True, out=column)
-        logits.sub_(column)
+        best = self._scratch.get("loss.best", models, 1, images)
+        torch.amax(logits, 1, keepdim=True, out=best)
         answers = self._scratch.get("loss.answers", models, classes, images)
-        torch.ge(logits, 0, out=answers).mul_(self._ranks)
-        torch.amax(answers, 1, keepdim=True, out=column)
-        right = (column[:, 0] == self._rank[labels]).sum(1)
-        at_label = logits.gather(1, labels.expand(models, -1).unsqueeze(1)).squeeze(1)
-        torch.sum(logits.exp_(), 1, keepdim=True, out=column)
-        return column.log_().squeeze(1).sub_(at_label).sum(1, dtype=torch.float64), right
+        torch.ge(logits, best, out=answers).mul_(self._ranks)
+        torch.amax(answers, 1, keepdim=True, out=best)
+        right = (best[:, 0] == self._rank[labels]).sum(1)
+        torch.log_softmax(logits, 1, out=logits)
+        at_label = logits.gather(1, labels.expand(models, -1).unsqueeze(1))
+        return -at_label.sum((1, 2), dtype=torch.float64), right
 
     def _share(self, models: int, images: int) -> Tensor:
         """−1 / images, as often as there are labels."""
