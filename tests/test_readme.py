@@ -15,10 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from zoo_pipeline.cli import main
+from zoo_pipeline.config import Resources
+from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout
-from zoo_pipeline.recipes import recipe_names
+from zoo_pipeline.plan import plan
+from zoo_pipeline.recipes import load_config, recipe_names
 from zoo_pipeline.runtime.analysis import analyze_run
+from zoo_pipeline.runtime.engine_choice import choose_engine
+from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.schema import buffers_schema
@@ -89,6 +94,7 @@ def test_the_demo_prints_what_the_readme_shows(place):
         r"[\d.]+ s\b": "TIME",
         r"[\d.,]+ model-epochs/s": "RATE",
         r"report: \S+/runs": "report: PLACE/runs",
+        r"engine: \d+ models at once, \d+ threads? \(measured\)": "ENGINE",
     }
 
     def lines(text: str) -> list[str]:
@@ -208,6 +214,12 @@ def test_every_key_of_the_json_files_is_documented_and_in_its_example(small_run)
         ("summary.json", "analysis/default/summary.json"),
     ]:
         found = json.loads((small_run / path).read_text())
+        if title == "engine.json":  # the small run's says all itself, so nothing was measured
+            digits = load_dataset("digits")
+            made = plan(load_config("digits-demo"), digits.facts)
+            measured = choose_engine(made, digits, InlineExecutor(Resources()))
+            assert list(measured) == list(found)
+            found = measured
         text = section(title)
         assert named(text) == list(found), title
         example = json.loads(blocks(text, "json")[0])

@@ -129,6 +129,19 @@ def test_the_latest_usable_state_of_a_range_is_found_and_useless_ones_are_remove
     assert latest_state(files, Origin(**{**ORIGIN.__dict__, "group": 7}), last=15) is None
 
 
+def test_a_state_that_cannot_be_read_just_now_is_not_removed(files, monkeypatch):
+    publish_state(files, state())
+
+    def unreachable(name):
+        raise StoreError(f"{name}: cannot be read: connection reset")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read", unreachable)
+        with pytest.raises(StoreError, match="connection reset"):
+            latest_state(files, ORIGIN, last=19)
+    assert latest_state(files, ORIGIN, last=19) is not None
+
+
 def test_two_states_of_a_range_are_kept(files):
     for epoch in (9, 10, 11, 12, 13, 15):
         publish_state(files, state(epoch))

@@ -51,3 +51,19 @@ def test_few_trials_are_made_where_they_take_long(monkeypatch):
     monkeypatch.setattr(calibration, "BUDGET_S", 0.0)
     _, trials = calibrate(MLP, MEMBERS, load_dataset("digits"))
     assert len(trials) == 1
+
+
+def test_where_every_way_fails_the_most_modest_is_chosen(monkeypatch):
+    monkeypatch.setattr(calibration, "_measure", lambda *_: calibration._Times(float("inf"), float("inf"), 0))
+    engine, trials = calibrate(MLP, MEMBERS, load_dataset("digits"))
+    assert engine == Engine(threads=1, stack=1, capture=False)
+    assert {trial.model_steps_per_s for trial in trials} == {0.0}
+
+
+def test_a_failed_round_does_not_spoil_a_good_one():
+    good, bad = calibration._Times(1.0, 5.0, 8), calibration._Times(float("inf"), float("inf"), 0)
+    assert good.better(bad) == bad.better(good) == good
+
+
+def test_a_disturbed_measurement_is_not_taken_for_infinite_speed():
+    assert calibration._Times(few=2.0, many=2.0, steps=8).rate(Engine(stack=1)) == pytest.approx(8 / 0.4)

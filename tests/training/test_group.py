@@ -267,6 +267,41 @@ def test_where_memory_is_short_the_stack_is_halved_and_nothing_changes(digits, m
     assert np.abs(weights - expected.weights).max() < 1e-5
 
 
+def test_memory_that_runs_out_at_a_later_stack_is_gone_on_from_too(digits, monkeypatch):
+    real, built = Stack.__init__, []
+
+    def short(self, *arguments):
+        built.append(len(arguments[1]))
+        if len(built) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        real(self, *arguments)
+
+    monkeypatch.setattr(Stack, "__init__", short)
+    training = GroupTraining(MLP, [Member(seed, ADAM) for seed in range(4)], digits, Engine(stack=2))
+    assert training.stack == 1
+    assert built == [2, 2, 1, 1, 1, 1]
+    assert training.checkpoint().weights.shape == (4, 1_210)
+
+
+def test_the_stacks_of_a_group_share_their_memory_for_intermediate_results(digits):
+    members = [Member(seed, ADAM) for seed in range(8)]
+    floats = {}
+    for size in (8, 2):
+        training = GroupTraining(MLP, members, digits, Engine(stack=size))
+        training.advance()
+        training.checkpoint()
+        scratches = {id(stack._scratch): stack._scratch for stack in training._stacks}
+        assert len(scratches) == 1
+        floats[size] = sum(buffer.numel() for one in scratches.values() for buffer in one._buffers.values())
+    assert floats[2] < floats[8]
+
+
+def test_an_engine_that_captures_graphs_trains_without_a_gpu_all_the_same(digits):
+    captured = train_members(MLP, [Member(0, ADAM)], digits, engine=Engine(stack=1, capture=True))
+    plain = train_members(MLP, [Member(0, ADAM)], digits, engine=Engine(stack=1))
+    assert np.array_equal(captured.weights, plain.weights)
+
+
 def test_a_single_model_that_does_not_fit_is_an_error(digits, monkeypatch):
     def short(self, *arguments):
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -29,7 +29,7 @@ def seeded():
 
 def network(architecture, **hyperparameters) -> Network:
     one = Hyperparameters("sgd", 0.1, IMAGES, 1, **hyperparameters)
-    made = Network(architecture, [one] * MODELS, "cpu")
+    made = Network(architecture, [one] * MODELS, "cpu", Scratch("cpu"))
     made.parameters.values.normal_(0, 0.3)
     return made
 

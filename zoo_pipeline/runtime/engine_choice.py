@@ -5,6 +5,7 @@ from typing import Any
 
 from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.data import Dataset
+from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.executor import Executor
 from zoo_pipeline.training import Engine, Member, calibrate
@@ -64,7 +65,14 @@ def calibrate_on_worker(task: CalibrationTask, dataset: Dataset, *, device: str)
 
 
 def engine_of(document: dict[str, Any]) -> dict[str, Any]:
-    """The engine in the content of engine.json: what every task obeys."""
+    """The engine in the content of engine.json: what every task obeys.
+
+    Raises:
+        StoreError: the file does not say it.
+    """
+    missing = [name for name in asdict(Engine()) if name not in document]
+    if missing:
+        raise StoreError(f"engine.json: has no {', '.join(missing)}, which docs/format.md asks for; mend it")
     return {name: document[name] for name in asdict(Engine())}
 
 

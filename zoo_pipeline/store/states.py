@@ -27,6 +27,10 @@ _KINDS = "biuf"  # of NumPy types: plain numbers
 Arrays = Mapping[str, NDArray[Any]]
 
 
+class DamagedState(StoreError):
+    """A training state was read, and is not what it should be."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where an epoch range starts, and how it is computed: equal for all states that may be continued to its end.
@@ -34,7 +38,7 @@ class Origin:
     Attributes:
         group: number of the group.
         spec_hash: of the run.
-        engine: the content of engine.json.
+        engine: what engine.json says of how to compute.
         range_first: first epoch of the range.
         start_state: sha256 of the state that the range started from; empty where training started there.
     """
@@ -113,11 +117,11 @@ def read_state(files: Files, name: StateName, sha256: str | None = None) -> Trai
     data = files.read(name.path)
     found = hashlib.sha256(data).hexdigest()
     if not found.startswith(name.sha12) or sha256 not in (None, found):
-        raise StoreError(f"{files.at(name.path)}: damaged (its sha256 is {found})")
+        raise DamagedState(f"{files.at(name.path)}: damaged (its sha256 is {found})")
     try:
         return _decode(data)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise StoreError(f"{files.at(name.path)}: is no training state ({error})") from None
+        raise DamagedState(f"{files.at(name.path)}: is no training state ({error})") from None
 
 
 def state_names(files: Files, group: int) -> list[StateName]:
@@ -136,8 +140,12 @@ def latest_state(files: Files, origin: Origin, last: int) -> TrainingState | Non
     for name in _within(files, origin, last):
         try:
             state = read_state(files, name)
-        except StoreError:
+        except DamagedState:
             state = None
+        except StoreError:
+            if files.exists(name.path):  # it may be good, and the store is not answering: nothing to remove it for
+                raise
+            continue  # another attempt has removed it
         if state is not None and state.origin == origin:
             return state
         files.discard(name.path)

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, isinf
-from typing import Self
 
 import torch
 
@@ -14,6 +13,7 @@ from zoo_pipeline.training.arithmetic import arithmetic
 from zoo_pipeline.training.device_data import DeviceData
 from zoo_pipeline.training.engine import Engine
 from zoo_pipeline.training.stack import Member, Stack
+from zoo_pipeline.training.workplace import Workplace
 
 FEW_STEPS, MANY_STEPS = 1, 9  # of an epoch; the difference leaves the epoch's preparation out
 ROUNDS = 3  # through all ways, because a machine's own speed changes from second to second; the best of each counts
@@ -67,7 +67,11 @@ def calibrate(
     finally:
         torch.set_num_threads(before)
     trials = [Trial(engine, times.rate(engine)) for engine, times in best.items()]
-    return max(trials, key=lambda trial: trial.model_steps_per_s).engine, trials
+    fastest = max(trials, key=lambda trial: trial.model_steps_per_s)
+    if fastest.model_steps_per_s == 0:  # training halves its stacks further, or says what is wrong
+        smallest = min(trial.engine.stack or len(members) for trial in trials)
+        return Engine(threads=threads[0], stack=smallest, capture=False), trials
+    return fastest.engine, trials
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,14 @@ class _Times:
     many: float
     steps: int  # that the many are more than the few
 
-    def better(self, other: Self) -> Self:
-        return replace(self, few=min(self.few, other.few), many=min(self.many, other.many))
+    def better(self, other: "_Times") -> "_Times":
+        return _Times(min(self.few, other.few), min(self.many, other.many), max(self.steps, other.steps))
 
     def rate(self, engine: Engine) -> float:
         """Model steps per second."""
         # Where an epoch is one step, its preparation has to be counted in.
-        seconds = max(self.many - self.few, 1e-9) / self.steps if self.steps else self.few
+        # And a disturbed measurement must not look like a way that takes no time.
+        seconds = max(self.many - self.few, 0.2 * self.many) / self.steps if self.steps else self.few
         return 0.0 if isinf(self.few) or engine.stack is None else engine.stack / seconds
 
 
@@ -119,7 +124,7 @@ def _measure(
     """Train a few steps in one way; memory or the capture may fail."""
     try:
         with arithmetic():
-            trained = Stack(architecture, members[: engine.stack], data, device, engine.capture)
+            trained = Stack(architecture, members[: engine.stack], data, device, Workplace(device, engine.capture))
             few = min(_seconds(trained, FEW_STEPS) for _ in range(REPEATS))
             many = min(_seconds(trained, MANY_STEPS) for _ in range(REPEATS))
     except RuntimeError:  # out of memory, or an operation that cannot be captured
@@ -131,6 +136,5 @@ def _seconds(stack: Stack, steps: int) -> float:
     """Wall time of the first steps of an epoch, its preparation included."""
     started = time.perf_counter()
     stack.advance(1, most_steps=steps)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    stack.wait()
     return time.perf_counter() - started

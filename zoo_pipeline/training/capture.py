@@ -1,6 +1,7 @@
 """A training step as one CUDA graph: a GPU computes small models faster than a CPU can tell it what to do."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,8 +16,9 @@ class CapturedStep:
     its first call. Every call does its work exactly once.
     """
 
-    def __init__(self, function: Callable[..., None]) -> None:
+    def __init__(self, function: Callable[..., None], pool: Any) -> None:
         self._function = function
+        self._pool = pool
         self._calls = 0
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -34,7 +36,7 @@ class CapturedStep:
         if self._graph is None:
             self._inputs = [tensor.clone() for tensor in inputs]
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):  # records, computes nothing
+            with torch.cuda.graph(self._graph, pool=self._pool):  # records, computes nothing
                 self._function(*self._inputs)
         for kept, tensor in zip(self._inputs, inputs, strict=True):
             kept.copy_(tensor)

@@ -8,6 +8,7 @@ from zoo_pipeline.training.network import Network
 
 # Numbers in the widest activation of all models together: what stays in a core's cache, and what fills a GPU.
 _CPU_WIDTH, _GPU_WIDTH = 1 << 17, 1 << 26
+_LEAST_IMAGES = 16  # at once; with fewer, a large network spends its time on reading weights
 
 
 @torch.no_grad()
@@ -24,7 +25,7 @@ def evaluate(network: Network | Modules, images: Tensor, labels: Tensor) -> tupl
     """
     models = network.parameters.models
     width = _GPU_WIDTH if images.is_cuda else _CPU_WIDTH
-    chunk = max(1, width // (models * network.width))
+    chunk = max(_LEAST_IMAGES, width // (models * network.width))
     loss = torch.zeros(models, dtype=torch.float64, device=images.device)
     right = torch.zeros(models, dtype=torch.int64, device=images.device)
     labels = labels.view(-1, len(images))

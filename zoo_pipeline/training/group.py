@@ -15,6 +15,7 @@ from zoo_pipeline.training.arithmetic import arithmetic
 from zoo_pipeline.training.device_data import DeviceData
 from zoo_pipeline.training.engine import Engine
 from zoo_pipeline.training.stack import Member, Stack
+from zoo_pipeline.training.workplace import Workplace
 
 T = TypeVar("T")
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -64,7 +65,8 @@ class GroupTraining:
         self.epoch = 0
         self.stack = min(engine.stack or len(members), len(members))
         shared = members[0].hyperparameters
-        self._architecture, self._members, self._engine, self._device = architecture, members, engine, device
+        self._architecture, self._members, self._device = architecture, members, device
+        self._capture = engine.capture and device != "cpu"
         self._data = DeviceData.of(dataset.part(shared.data_fraction), architecture, device)
         self._steps = -(-len(self._data.train_images) // shared.batch_size)
         self._stacks: list[Stack] = []
@@ -104,10 +106,9 @@ class GroupTraining:
             start = end
 
     def _build(self) -> None:
-        self._stacks = []  # first, so that the old ones' memory is free
-        for start in range(0, len(self._members), self.stack):
-            members = self._members[start : start + self.stack]
-            self._stacks.append(Stack(self._architecture, members, self._data, self._device, self._engine.capture))
+        workplace = Workplace(self._device, self._capture)
+        parts = [self._members[start : start + self.stack] for start in range(0, len(self._members), self.stack)]
+        self._stacks = [Stack(self._architecture, part, self._data, self._device, workplace) for part in parts]
 
     def _advance(self) -> None:
         with arithmetic():
@@ -129,11 +130,13 @@ class GroupTraining:
             try:
                 return work()
             except torch.OutOfMemoryError:
-                if self.stack == 1:
+                if self.stack == 1 and not self._capture:
                     raise
             # Outside the handler: its traceback would keep the failed attempt's tensors alive.
             if self._stacks:
                 before = before or self.state()
+            if self.stack == 1:
+                self._capture = False  # a graph holds on to all memory of a step
             self.stack = -(-self.stack // 2)
             self._stacks = []
             torch.cuda.empty_cache()

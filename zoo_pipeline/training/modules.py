@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zoo_pipeline.architecture import Architecture
+from zoo_pipeline.architecture import RESNET_WIDTHS, Architecture
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.training.layers import CrossEntropy, Scratch
@@ -22,11 +22,13 @@ class Modules:
         width: floats of the widest activation, per image and model.
     """
 
-    def __init__(self, architecture: Architecture, hyperparameters: Sequence[Hyperparameters], device: str) -> None:
+    def __init__(
+        self, architecture: Architecture, hyperparameters: Sequence[Hyperparameters], device: str, scratch: Scratch
+    ) -> None:
         self.parameters = Parameters(architecture.tensors, len(hyperparameters), device)
-        self.loss = CrossEntropy(architecture.classes, Scratch(device), device)
+        self.loss = CrossEntropy(architecture.classes, scratch, device)
         _, height, pixels = architecture.input_shape
-        self.width = max(shape[0] for shape in architecture.tensors.values()) * height * pixels
+        self.width = RESNET_WIDTHS[0] * height * pixels  # later stages have as much less area as more channels, or less
         self._buffers = Layout.of(architecture.buffers)
         values = self.parameters.tensors(self.parameters.values)
         gradients = self.parameters.tensors(self.parameters.gradients)

@@ -34,9 +34,11 @@ class Network:
         width: floats of the widest intermediate result, per image and model.
     """
 
-    def __init__(self, architecture: Architecture, hyperparameters: Sequence[Hyperparameters], device: str) -> None:
+    def __init__(
+        self, architecture: Architecture, hyperparameters: Sequence[Hyperparameters], device: str, scratch: Scratch
+    ) -> None:
         self.parameters = Parameters(architecture.tensors, len(hyperparameters), device)
-        self._scratch = Scratch(device)
+        self._scratch = scratch
         self.loss = CrossEntropy(architecture.classes, self._scratch, device)
         self._dropouts: list[Dropout] = []
         self._activation = hyperparameters[0].activation

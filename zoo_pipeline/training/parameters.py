@@ -42,7 +42,7 @@ class Parameters:
 
     def rows(self, flat: Tensor) -> Tensor:
         """A copy of a buffer as flat vectors float32[models, d] on the CPU, in the order of the layout."""
-        return torch.cat(self.matrices(flat), dim=1).cpu()
+        return torch.cat([matrix.cpu() for matrix in self.matrices(flat)], dim=1)
 
     def write(self, flat: Tensor, rows: Tensor) -> None:
         """Set a buffer from flat vectors float32[models, d]."""

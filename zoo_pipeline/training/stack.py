@@ -10,15 +10,14 @@ from torch import Tensor
 from zoo_pipeline.architecture import RESNETS, Architecture
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.models import initialise
-from zoo_pipeline.training.capture import CapturedStep
 from zoo_pipeline.training.device_data import DeviceData
 from zoo_pipeline.training.evaluation import evaluate
-from zoo_pipeline.training.layers import Scratch
 from zoo_pipeline.training.layers.dropout import step_keys
 from zoo_pipeline.training.modules import Modules
 from zoo_pipeline.training.network import Network
 from zoo_pipeline.training.optimizers import optimizer_for
 from zoo_pipeline.training.randomness import data_order, dropout_key, initialisation_generator, noisy_labels
+from zoo_pipeline.training.workplace import Workplace
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,12 @@ class Stack:
     """
 
     def __init__(
-        self, architecture: Architecture, members: Sequence[Member], data: DeviceData, device: str, capture: bool
+        self,
+        architecture: Architecture,
+        members: Sequence[Member],
+        data: DeviceData,
+        device: str,
+        workplace: Workplace,
     ) -> None:
         self.models = len(members)
         self._members = members
@@ -47,7 +51,7 @@ class Stack:
         self._batch_size = every[0].batch_size
         self._drops = any(one.dropout for one in every)
         kind = Modules if architecture.name in RESNETS else Network
-        self._network: Network | Modules = kind(architecture, every, device)
+        self._network: Network | Modules = kind(architecture, every, device, workplace.scratch)
         parameters = self._network.parameters
         starts = [
             initialise(architecture, member.hyperparameters.initialisation, initialisation_generator(member.seed))
@@ -59,8 +63,8 @@ class Stack:
         self._data = data
         self.steps = -(-len(data.train_images) // self._batch_size)
         self._train_labels = _labels(members, data).to(device)
-        self._scratch = Scratch(device)
-        self._replayed = CapturedStep(self._step) if capture else self._step
+        self._scratch = workplace.scratch
+        self._replayed = workplace.captured(self._step) if workplace.capture else self._step
 
     @torch.no_grad()
     def advance(self, epoch: int, most_steps: int | None = None) -> None:
@@ -91,6 +95,11 @@ class Stack:
         torch.index_select(self._data.train_images, 0, order.reshape(-1), out=batch)
         self._network.descend(self._scratch.get("batch", *order.shape, *image), labels, keys)
         self._optimizer.step(coefficients)
+
+    def wait(self) -> None:
+        """Until all is computed: a GPU goes on after its calls have returned."""
+        if self._device != "cpu":
+            torch.cuda.synchronize()
 
     def metrics(self) -> list[Tensor]:
         """Loss and accuracy on the training data as the models see them, then on the test data: float32[models]."""

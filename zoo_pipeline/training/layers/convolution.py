@@ -117,6 +117,7 @@ class Convolution:
 
     def _window(self, values: Tensor) -> Tensor:
         """Windows float32[models or 1, rows of windows, kernel · reach · channels], upper rows of pools first."""
+        values = values.contiguous()
         models, images = values.shape[:2]
         row = self._width * self._channels
         image = self._height * row
@@ -125,7 +126,7 @@ class Convolution:
         shape = (models, pair, images, self.rows // pair, blocks, self._kernel, self._reach * self._channels)
         strides = (images * image, row, image, pair * row, self._block * self._channels, row, 1)
         result = self._scratch.get(f"{self._name}.windows", *shape)
-        result.copy_(values.contiguous().as_strided(shape, strides, values.storage_offset()))
+        result.copy_(values.as_strided(shape, strides, values.storage_offset()))
         return result.view(models, -1, shape[5] * shape[6])
 
     def _product(self, windows: Tensor, images: int) -> Tensor:
