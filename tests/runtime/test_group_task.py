@@ -1,5 +1,6 @@
 """Groups whose checkpoints lie in several shards, and that survive whatever ends or doubles their tasks."""
 
+import gc
 import json
 import tracemalloc
 from dataclasses import replace
@@ -377,6 +378,7 @@ def test_a_task_holds_its_training_and_two_shards(tmp_path, monkeypatch):
     made, run = claimed(tmp_path, *sizes)
     assert [part.epochs for part in made.groups[0].ranges] == [6] * 4
     task = _task(made, run)
+    gc.collect()
     tracemalloc.start()
     try:
         train_and_publish(task, DIGITS, print, device="cpu")

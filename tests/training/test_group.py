@@ -1,3 +1,5 @@
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -294,6 +296,18 @@ def test_the_stacks_of_a_group_share_their_memory_for_intermediate_results(digit
         assert len(scratches) == 1
         floats[size] = sum(buffer.numel() for one in scratches.values() for buffer in one._buffers.values())
     assert floats[2] < floats[8]
+
+
+def test_a_groups_memory_is_free_as_soon_as_nobody_holds_the_group(digits):
+    training = GroupTraining(MLP, [Member(0, ADAM)], digits, Engine())
+    training.advance()
+    stack = weakref.ref(training._stacks[0])
+    gc.disable()
+    try:
+        del training
+        assert stack() is None, "a circle of references keeps it"
+    finally:
+        gc.enable()
 
 
 def test_an_engine_that_captures_graphs_trains_without_a_gpu_all_the_same(digits):

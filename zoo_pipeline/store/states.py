@@ -27,7 +27,7 @@ _KINDS = "biuf"  # of NumPy types: plain numbers
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class DamagedState(StoreError):
+class DamagedStateError(StoreError):
     """A training state was read, and is not what it should be."""
 
 
@@ -117,11 +117,11 @@ def read_state(files: Files, name: StateName, sha256: str | None = None) -> Trai
     data = files.read(name.path)
     found = hashlib.sha256(data).hexdigest()
     if not found.startswith(name.sha12) or sha256 not in (None, found):
-        raise DamagedState(f"{files.at(name.path)}: damaged (its sha256 is {found})")
+        raise DamagedStateError(f"{files.at(name.path)}: damaged (its sha256 is {found})")
     try:
         return _decode(data)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DamagedState(f"{files.at(name.path)}: is no training state ({error})") from None
+        raise DamagedStateError(f"{files.at(name.path)}: is no training state ({error})") from None
 
 
 def state_names(files: Files, group: int) -> list[StateName]:
@@ -140,7 +140,7 @@ def latest_state(files: Files, origin: Origin, last: int) -> TrainingState | Non
     for name in _within(files, origin, last):
         try:
             state = read_state(files, name)
-        except DamagedState:
+        except DamagedStateError:
             state = None
         except StoreError:
             if files.exists(name.path):  # it may be good, and the store is not answering: nothing to remove it for

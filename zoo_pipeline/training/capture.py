@@ -12,32 +12,32 @@ _WARM_UP = 3  # calls before the capture, on a stream of their own, as CUDA's li
 class CapturedStep:
     """Calls a function of tensors as it is a few times, then captures it, and from then on replays it.
 
-    The function has to read nothing but its arguments and tensors that stay where they are, always with the shapes of
-    its first call. Every call does its work exactly once.
+    The function has to be the same at every call, and to read nothing but its arguments, always of the same shapes, and
+    tensors that stay where they are. Every call does its work exactly once. The function is not kept: its object owns
+    this one, and a circle of the two would keep a GPU's memory until the garbage is collected.
     """
 
-    def __init__(self, function: Callable[..., None], pool: Any) -> None:
-        self._function = function
+    def __init__(self, pool: Any) -> None:
         self._pool = pool
         self._calls = 0
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs: list[Tensor] = []
 
-    def __call__(self, *inputs: Tensor) -> None:
+    def __call__(self, function: Callable[..., None], *inputs: Tensor) -> None:
         """Do the function's work on these inputs."""
         self._calls += 1
         if self._calls <= _WARM_UP:
             self._stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self._stream):
-                self._function(*inputs)
+                function(*inputs)
             torch.cuda.current_stream().wait_stream(self._stream)
             return
         if self._graph is None:
             self._inputs = [tensor.clone() for tensor in inputs]
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph, pool=self._pool):  # records, computes nothing
-                self._function(*self._inputs)
+                function(*self._inputs)
         for kept, tensor in zip(self._inputs, inputs, strict=True):
             kept.copy_(tensor)
         self._graph.replay()

@@ -64,7 +64,7 @@ class Stack:
         self.steps = -(-len(data.train_images) // self._batch_size)
         self._train_labels = _labels(members, data).to(device)
         self._scratch = workplace.scratch
-        self._replayed = workplace.captured(self._step) if workplace.capture else self._step
+        self._captured = workplace.captured()
 
     @torch.no_grad()
     def advance(self, epoch: int, most_steps: int | None = None) -> None:
@@ -85,8 +85,10 @@ class Stack:
         )
         for order, own_labels, numbers, own_keys in islice(batches, most_steps):
             # The last batch may be smaller, and a captured step has one shape.
-            run = self._replayed if order.shape[1] == size else self._step
-            run(order, own_labels, numbers, own_keys)
+            if self._captured is not None and order.shape[1] == size:
+                self._captured(self._step, order, own_labels, numbers, own_keys)
+            else:
+                self._step(order, own_labels, numbers, own_keys)
 
     def _step(self, order: Tensor, labels: Tensor, coefficients: Tensor, keys: Tensor) -> None:
         """One optimiser step on the images of int64[models, batch]."""

@@ -1,6 +1,5 @@
 """Where the stacks of a group compute, one after another: they share their memory for intermediate results."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,6 +21,6 @@ class Workplace:
         self.capture = capture and device != "cpu"
         self._pool: Any = torch.cuda.graph_pool_handle() if self.capture else None
 
-    def captured(self, function: Callable[..., None]) -> CapturedStep:
-        """A step that is captured; all graphs share one pool of memory, because they never run at the same time."""
-        return CapturedStep(function, self._pool)
+    def captured(self) -> CapturedStep | None:
+        """A step to be captured, if any is; all share one pool of memory, because they never run at the same time."""
+        return CapturedStep(self._pool) if self.capture else None
