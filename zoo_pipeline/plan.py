@@ -137,10 +137,10 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
         ConfigError: the configuration and the dataset do not fit together, or a run would be too large to hold.
     """
     choices, training = config.zoo.model, config.zoo.training
-    channels, height, width = facts.image_shape
+    side = choices.image_side
     architecture = Architecture(
         name=choices.architecture,
-        input_shape=(channels, choices.image_side or height, choices.image_side or width),
+        input_shape=facts.resized(side).image_shape if side else facts.image_shape,
         classes=facts.classes,
         hidden=choices.hidden,
         bias=choices.bias,

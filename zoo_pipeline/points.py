@@ -35,9 +35,14 @@ def points(spec: ZooSpec) -> tuple[Hyperparameters, ...]:
         hyperparameters = _resolved(spec, chosen)
         if hyperparameters in found:
             shown = ", ".join(f"{name} {getattr(hyperparameters, name)}" for name in AXES if name in chosen)
+            remedy = (
+                "draw fewer points, or along axes with more values"
+                if spec.population.random is not None
+                else "remove one, or name the points one by one in a list"
+            )
             raise ConfigError(
                 f"zoo.population: points {found[hyperparameters]} and {number} are equal ({shown}), and so would be "
-                f"their models; remove one (momentum counts for {' and '.join(WITH_MOMENTUM)} alone)"
+                f"their models; {remedy} (momentum counts for {' and '.join(WITH_MOMENTUM)} alone)"
             )
         found[hyperparameters] = number
     return tuple(found)

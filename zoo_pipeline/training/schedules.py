@@ -74,7 +74,7 @@ def _cycle(total: int, first: int, steps: int) -> NDArray[np.float64]:
     step = np.arange(first, first + steps, dtype=np.float64)
     turn = _WARM_SHARE * total - 1
     rising = step / turn if turn > 0 else np.full(steps, 2.0)
-    falling = 1 + (step - turn) / max(total - 1 - turn, 1)
+    falling = 1 + (step - turn) / (total - 1 - turn)
     return np.where(step <= turn, rising, falling)
 
 
