@@ -12,7 +12,7 @@ def arithmetic() -> Iterator[None]:
 
     A GPU would convolve in TF32, with 10 bits of mantissa, and no longer give a CPU's weights within rounding. A CPU is
     many times slower on denormal numbers, of which Adam's squares of small gradients are full; beside its epsilon they
-    count for nothing. Torch does not tell how that was set, so afterwards it is as torch has it from the start; and it is
+    count for nothing. Torch does not tell how that was set, so afterwards it is as torch has it from the start. It is
     set for the calling thread alone, so that with several threads some numbers are still slow.
     """
     precision = torch.get_float32_matmul_precision()
