@@ -123,6 +123,12 @@ class Architecture:
         }
 
     @property
+    def ends_in_single_pixels(self) -> bool:
+        """Whether the last BatchNorm sees one pixel per image, so that a batch of one image has no variance."""
+        halvings = len(RESNET_WIDTHS) - 1
+        return self.name in RESNETS and max(self.input_shape[1:]) <= 2**halvings
+
+    @property
     def _residual(self) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {}
 

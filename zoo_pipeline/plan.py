@@ -216,7 +216,7 @@ def _models(config: ZooConfig, facts: DatasetFacts, architecture: Architecture) 
     """All models in the order of their ids: point by point, seed by seed."""
     found = points(config.zoo)
     for point in found:
-        _check_batch_size(point, facts)
+        _check_batch_size(point, facts, architecture)
     each = [
         (seed, found[model_id // config.zoo.population.seeds])
         for model_id, seed in enumerate(seeds(config.zoo.population))
@@ -235,13 +235,20 @@ def _models(config: ZooConfig, facts: DatasetFacts, architecture: Architecture) 
     ]
 
 
-def _check_batch_size(point: Hyperparameters, facts: DatasetFacts) -> None:
+def _check_batch_size(point: Hyperparameters, facts: DatasetFacts, architecture: Architecture) -> None:
     rows = max(1, round(point.data_fraction * facts.train_rows))
     if point.batch_size > rows:
         part = "" if point.data_fraction == 1 else f" in the data_fraction {point.data_fraction:g}"
         raise ConfigError(
             f"zoo.training.batch_size: got {point.batch_size}, but {facts.name} has {rows} training images{part}; "
             f"use at most {rows}"
+        )
+    last = rows % point.batch_size or point.batch_size
+    if last == 1 and architecture.ends_in_single_pixels:
+        raise ConfigError(
+            f"zoo.training.batch_size: got {point.batch_size}, which makes a batch of 1 of {facts.name}'s {rows} "
+            f"training images; where {architecture.name} ends in one pixel per image, its BatchNorm needs 2; use another batch "
+            f"size, or larger images by zoo.model.image_side"
         )
 
 
