@@ -247,8 +247,8 @@ def _check_batch_size(point: Hyperparameters, facts: DatasetFacts, architecture:
     if last == 1 and architecture.ends_in_single_pixels:
         raise ConfigError(
             f"zoo.training.batch_size: got {point.batch_size}, which makes a batch of 1 of {facts.name}'s {rows} "
-            f"training images; where {architecture.name} ends in one pixel per image, its BatchNorm needs 2; use another batch "
-            f"size, or larger images by zoo.model.image_side"
+            f"training images; where {architecture.name} ends in one pixel per image, its BatchNorm needs 2; "
+            f"use another batch size, or larger images by zoo.model.image_side"
         )
 
 
