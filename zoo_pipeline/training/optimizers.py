@@ -74,52 +74,47 @@ class _Base:
         return torch.from_numpy(stacked).to(self._device)
 
 
-class _Sgd(_Base):
-    def __init__(self, parameters: Parameters, members: Sequence[Hyperparameters]) -> None:
+class _Moving(_Base):
+    """What sgd and rmsprop share: steps that may have momentum."""
+
+    def __init__(self, parameters: Parameters, members: Sequence[Hyperparameters], memory: Sequence[str] = ()) -> None:
         self._moving = any(member.momentum or member.schedule == "onecycle" for member in members)
-        super().__init__(parameters, members, ["momentum"] if self._moving else [])
+        super().__init__(parameters, members, [*memory, *(["momentum"] if self._moving else [])])
 
     def coefficients(self, epoch: int, steps: int) -> Tensor:
         rates, momenta = learning_rates(self._distinct, epoch, steps), cycled_momenta(self._distinct, epoch, steps)
         return self._on_device(-rates, momenta)
 
-    def step(self, coefficients: Tensor) -> None:
+    def _move(self, moves: list[Tensor], coefficients: Tensor) -> None:
+        """Step along `moves`, and along what is kept of earlier ones."""
         minus_rate, momentum = coefficients.unbind()
-        self._add_decay()
-        moves = self._gradients
-        if self._moving:
-            moves = self._kept["momentum"]
-            for move, gradient in zip(moves, self._gradients, strict=True):
-                move.mul_(momentum).add_(gradient)
-        for values, move in zip(self._values, moves, strict=True):
-            values.addcmul_(move, minus_rate)
-
-
-class _RmsProp(_Base):
-    def __init__(self, parameters: Parameters, members: Sequence[Hyperparameters]) -> None:
-        self._moving = any(member.momentum or member.schedule == "onecycle" for member in members)
-        super().__init__(parameters, members, ["squares", *(["momentum"] if self._moving else [])])
-        self._scratch = torch.empty_like(parameters.values)
-        self._moves = parameters.matrices(self._scratch)
-
-    def coefficients(self, epoch: int, steps: int) -> Tensor:
-        rates, momenta = learning_rates(self._distinct, epoch, steps), cycled_momenta(self._distinct, epoch, steps)
-        return self._on_device(-rates, momenta)
-
-    def step(self, coefficients: Tensor) -> None:
-        minus_rate, momentum = coefficients.unbind()
-        self._add_decay()
-        gradients, squares = self._parameters.gradients, self.memory["squares"]
-        squares.mul_(_ALPHA).addcmul_(gradients, gradients, value=1 - _ALPHA)
-        torch.sqrt(squares, out=self._scratch)
-        torch.div(gradients, self._scratch.add_(_EPSILON), out=self._scratch)
-        moves = self._moves
         if self._moving:
             for kept, move in zip(self._kept["momentum"], moves, strict=True):
                 kept.mul_(momentum).add_(move)
             moves = self._kept["momentum"]
         for values, move in zip(self._values, moves, strict=True):
             values.addcmul_(move, minus_rate)
+
+
+class _Sgd(_Moving):
+    def step(self, coefficients: Tensor) -> None:
+        self._add_decay()
+        self._move(self._gradients, coefficients)
+
+
+class _RmsProp(_Moving):
+    def __init__(self, parameters: Parameters, members: Sequence[Hyperparameters]) -> None:
+        super().__init__(parameters, members, ["squares"])
+        self._scratch = torch.empty_like(parameters.values)
+        self._moves = parameters.matrices(self._scratch)
+
+    def step(self, coefficients: Tensor) -> None:
+        self._add_decay()
+        gradients, squares = self._parameters.gradients, self.memory["squares"]
+        squares.mul_(_ALPHA).addcmul_(gradients, gradients, value=1 - _ALPHA)
+        torch.sqrt(squares, out=self._scratch)
+        torch.div(gradients, self._scratch.add_(_EPSILON), out=self._scratch)
+        self._move(self._moves, coefficients)
 
 
 class _Adam(_Base):
