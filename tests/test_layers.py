@@ -33,6 +33,7 @@ FLOORS = (
         "config",
         "axes",
         "architecture",
+        "counts",
         "hyperparameters",
         "dataset_facts",
         "errors",

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from zoo_pipeline.counts import plural
+
 LINE_EVERY_S = 30.0
 BAR_EVERY_S = 0.5
 
@@ -91,7 +93,7 @@ class Tally:
             over = sum(self._models[group] for group in self._over)
         rate = max(0, done - found) / max(elapsed_s, 1e-9)
         models = sum(self._models.values())
-        text = f"{done:,} of {self.total:,} model-epochs, {over:,} of {models:,} models done, {elapsed_s:.0f} s"
+        text = f"{done:,} of {self.total:,} model-epochs, {over:,} of {plural(models, 'model')} done, {elapsed_s:.0f} s"
         if rate:
             text += f", {rate:,.{0 if rate >= 10 else 2}f} model-epochs/s"
         if done == self.total:
