@@ -12,8 +12,10 @@ from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import group_task, training
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.training import train_zoo
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
+from zoo_pipeline.store.survey import survey
 from zoo_pipeline.zoo import Zoo
 
 ENGINE = {"threads": 1, "stack": 2, "capture": False}
@@ -167,6 +169,25 @@ def test_a_worker_that_does_not_see_the_run_says_so_at_once(prepared, tmp_path):
     with pytest.raises(StoreError, match="this worker does not find the run there that it is to train"):
         group_task.train_and_publish(task, dataset, print, device="cpu")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_states_that_cannot_be_removed_do_not_fail_a_complete_run(train_small, monkeypatch):
+    real = Files.remove
+
+    def failing(files, name):
+        raise StoreError(f"{name}: cannot be removed: Directory not empty")
+
+    root = train_small()
+    (root / "manifest.json").unlink()
+    (root / "states").mkdir()
+    (root / "states" / "left.state").write_bytes(b"of an earlier attempt")
+    monkeypatch.setattr(Files, "remove", failing)
+    train_small(resume=True)
+    assert Zoo(str(root)).complete
+    assert survey(RunDirectory(str(root)))["states"] == 1
+    monkeypatch.setattr(Files, "remove", real)
+    train_small(resume=True)
+    assert not (root / "states").exists()
 
 
 def test_models_left_by_an_interrupted_end_are_written_anew(train_small):
