@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import DataError, StoreError
 from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import group_task, training
+from zoo_pipeline.runtime.engine_choice import overruled
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.training import train_zoo
 from zoo_pipeline.store.filesystem import Files
@@ -83,6 +85,45 @@ def test_resume_refuses_a_damaged_or_foreign_shard(train_small):
     with pytest.raises(StoreError, match="damaged or not Parquet"):
         train_small(resume=True)
     assert not (root / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("resources.stack=1", "resources.stack 2 (not 1)"),
+        ("resources.threads=3", "resources.threads 1 (not 3)"),
+        ("resources={stack: 1, threads: 3, capture: true}", "resources.threads 1 (not 3), resources.stack 2 (not 1)"),
+        ("resources.stack=2", None),
+        ("resources.stack=99", None),  # of groups of two, both train all at once
+        ("resources.capture=true", None),  # means nothing without a GPU
+        ("resources={}", None),
+    ],
+)
+def test_a_setting_that_engine_json_overrules_is_told(train_small, capsys, setting, told):
+    root = train_small()
+    (root / "manifest.json").unlink()
+    (root / "checkpoints/group-00001.parquet").unlink()
+    engine = (root / "engine.json").read_bytes()
+    assert "engine.json" not in capsys.readouterr().err
+    train_small("run", setting, resume=True)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "engine.json" in line]
+    assert (
+        lines
+        == [
+            f"training: goes on with {told}, as engine.json decides for the whole run since its start; to compute it "
+            f"otherwise, train into another directory, or start again by --overwrite"
+        ][: told is not None]
+    )
+    assert (root / "engine.json").read_bytes() == engine
+
+
+@pytest.mark.parametrize(("capture", "told"), [(True, "resources.capture false (not true)"), (False, None)])
+def test_a_setting_of_a_gpu_that_engine_json_overrules_is_told(prepared, capture, told):
+    made = prepared[0]
+    config = made.config.model_copy(update={"resources": Resources(num_gpus=1, capture=capture)})
+    line = overruled(replace(made, config=config), {**ENGINE, "calibration": []})
+    assert (line is None) == (told is None)
+    assert told is None or told in line
 
 
 def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch):

@@ -105,6 +105,11 @@ class Tally:
         return f"{text}, {left_s:,.0f} s to go, until {end:%d %b %H:%M}"
 
 
+def tell_line(label: str, line: str) -> None:
+    """Show a line on standard error, also beside what `shown` shows there."""
+    print(f"{label}: {line}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def shown(label: str, tally: Tally) -> Iterator[None]:
     """Show a tally on standard error as long as the context is open, where there is anything to do."""
@@ -138,5 +143,5 @@ def _bar(label: str, tally: Tally, ended: Event) -> None:
 def _lines(label: str, tally: Tally, ended: Event) -> None:
     """Also while nothing gets done, so that a reader sees that it is alive."""
     while not ended.wait(LINE_EVERY_S):
-        print(f"{label}: {tally.line()}", file=sys.stderr, flush=True)
-    print(f"{label}: {tally.line()}", file=sys.stderr, flush=True)
+        tell_line(label, tally.line())
+    tell_line(label, tally.line())

@@ -10,13 +10,13 @@ from typing import Any
 from zoo_pipeline.data import Dataset
 from zoo_pipeline.errors import ZooError
 from zoo_pipeline.plan import Group, Plan
-from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of, members_of
+from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of, members_of, overruled
 from zoo_pipeline.runtime.executor import Executor
 from zoo_pipeline.runtime.group_task import GroupResult, GroupTask, train_and_publish
-from zoo_pipeline.runtime.progress import Tally, shown
+from zoo_pipeline.runtime.progress import Tally, shown, tell_line
 from zoo_pipeline.store.commit import ShardRecord, describe_range, published
 from zoo_pipeline.store.groups import complete
-from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.rundir import ENGINE, RunDirectory
 
 VERIFYING_THREADS = 8  # footers and hashes of shards that are already there; waits for disks and networks
 
@@ -72,7 +72,10 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     """
     started = time.perf_counter()
     missing, records = _split_done(plan, run)
+    begun = run.files.exists(ENGINE)
     engine = run.engine(lambda: choose_engine(plan, dataset, executor))
+    if begun and (line := overruled(plan, engine)):
+        tell_line("training", line)
     failures: list[GroupFailure] = []
     works: list[GroupWork] = []
     diverged = 0
