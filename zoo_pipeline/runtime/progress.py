@@ -33,6 +33,14 @@ class GroupNews:
     attempt: str
 
 
+@dataclass(frozen=True)
+class GroupNote:
+    """Something about a group that a person should read."""
+
+    group: int
+    text: str
+
+
 class Tally:
     """How far training is, in model-epochs: the sum over the models of the epochs that they are trained for.
 
