@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from zoo_pipeline.cli import main
+from zoo_pipeline.cli import _tell, main
+from zoo_pipeline.runtime.training import TrainingReport
 from zoo_pipeline.store.shards import contents_sha256
 
 SMALL = ["--set", "zoo.training.epochs=2", "--set", "zoo.population.seeds=4", "--set", "zoo.population.group_size=2"]
@@ -107,6 +108,15 @@ def test_run_trains_analyses_and_reports(capsys, tmp_path):
     assert json.loads(capsys.readouterr().out)["complete"] is True
 
 
+def test_one_group_is_told_as_one(capsys):
+    _tell(TrainingReport(1, 0, 1, (), (), {}, 2.0))
+    assert capsys.readouterr().out.startswith("trained 1 group, found 0 done, 2.0 s, ")
+    _tell(TrainingReport(2, 0, 2, (), (), {}, 2.0))
+    told = capsys.readouterr().out
+    assert told.startswith("trained 2 groups, ")
+    assert told.endswith(", 2 models diverged\n")
+
+
 def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
     assert main(["run", "digits-demo", "--out", str(tmp_path / "a"), *SMALL, *INLINE]) == 0
     assert main(["train", "digits-demo", "--out", str(tmp_path / "b"), *SMALL, *INLINE]) == 0
@@ -127,7 +137,7 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.epoch=3"], "unknown key (did you mean epochs?)"),
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.epochs=0"], "zoo.training.epochs: got 0"),
         (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.seeds=0"], "zoo.population.seeds: got 0"),
-        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.batch_size=5000"], "has 1437 training images"),
+        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.training.batch_size=5000"], "has 1,437 training images"),
         (
             ["run", "digits-demo", "--out", "OUT", "--set", "zoo.model={architecture: cnn-s}"],
             "images of at least 20×20",

@@ -8,6 +8,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ FLOORS = (
         "config",
         "axes",
         "architecture",
+        "counts",
         "hyperparameters",
         "dataset_facts",
         "errors",
@@ -229,6 +231,16 @@ def test_public_names_are_all_there() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_stay_small(module: str) -> None:
     assert len(MODULES[module].read_text().splitlines()) <= LONGEST_MODULE
+
+
+def test_a_class_name_means_one_thing() -> None:
+    named = Counter(
+        node.name
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text(), filename=str(path)))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, times in named.items() if times > 1] == []
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)

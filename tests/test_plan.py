@@ -180,13 +180,14 @@ def test_large_groups_are_cut_to_the_shard_size():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["zoo.training.batch_size=1438"], "batch_size: got 1438, but digits has 1437 training images"),
+        (["zoo.training.batch_size=1438"], "batch_size: got 1438, but digits has 1,437 training images"),
         (["zoo.model={architecture: cnn-s}"], "cnn-s needs images of at least 20×20, got 8×8; use mlp"),
         (["zoo.model.hidden=[65536, 65536]"], "more than the 536,870,848 that one row of Parquet holds"),
         (["zoo.population={seeds: 200000, group_size: 1}"], "use groups of at least 2 models"),
-        (["zoo.model={architecture: resnet-18}", "zoo.training.batch_size=4"], "makes a batch of 1 of digits's 1437"),
+        (["zoo.model={architecture: resnet-18}", "zoo.training.batch_size=4"], "makes a batch of 1 of digits's 1,437"),
         (["zoo.training.data_fraction=0.01"], "has 14 training images in the data_fraction 0.01; use at most 14"),
-        (["zoo.population={seeds: 1, grid: {batch_size: [64, 2000]}}"], "batch_size: got 2000, but digits has 1437"),
+        (["zoo.training.data_fraction=0.0005"], "has 1 training image in the data_fraction 0.0005; use at most 1"),
+        (["zoo.population={seeds: 1, grid: {batch_size: [64, 2000]}}"], "batch_size: got 2000, but digits has 1,437"),
         (["zoo.population={seeds: 1, grid: {dropout: [0, 0.5, 0]}}"], "points 0 and 2 are equal (dropout 0.0)"),
     ],
 )

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import math
 
@@ -84,6 +85,34 @@ def test_draws_are_pinned():
         (0.0100754691251, 0.0580079590577, 11, "tanh"),
         (0.0722394169745, 0.0979607717277, 64, "gelu"),
     ]
+
+
+def test_a_draw_that_was_there_is_drawn_again():
+    axes = {"activation": {"choice": ["tanh", "relu"]}, "batch_size": {"integer": [1, 50]}}
+    found = points(zoo(random={"points": 100, "axes": axes}))
+    assert len(set(found)) == 100, "all there are"
+    few = points(zoo(random={"points": 9, "axes": axes}))
+    assert few == found[:9], "a point does not depend on how many follow it"
+    # sha256 of "0 0 optimizer", "0 1 optimizer" and, as that gives adam again, "0 1 optimizer 1": what a draw means.
+    words = ["0 0 optimizer", "0 1 optimizer", "0 1 optimizer 1", "0 1 optimizer 2"]
+    names = [["adam", "sgd"][hashlib.sha256(word.encode()).digest()[0] >> 7] for word in words]
+    drawn = points(zoo(random={"points": 2, "axes": {"optimizer": {"choice": ["adam", "sgd"]}}}))
+    assert [point.optimizer for point in drawn] == [names[0], next(name for name in names[1:] if name != names[0])]
+    assert names[0] == names[1]
+
+
+def test_momentum_that_does_not_count_makes_no_new_draw():
+    axes = {"optimizer": {"choice": ["adam", "adamw", "sgd"]}, "momentum": {"choice": [0.5, 0.9]}}
+    found = points(zoo(random={"points": 4, "axes": axes}))
+    assert {(point.optimizer, point.momentum) for point in found} == {
+        ("adam", 0.0), ("adamw", 0.0), ("sgd", 0.5), ("sgd", 0.9),
+    }  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        points(zoo(random={"points": 5, "axes": axes}))
+    assert str(caught.value) == (
+        "zoo.population.random: 4 different points found, 5 wanted, and 1,500 more draws gave no other; draw fewer "
+        "points, or along axes with more values (momentum counts for sgd and rmsprop alone)"
+    )
 
 
 @settings(max_examples=30)

@@ -22,7 +22,7 @@ from zoo_pipeline.models import Layout
 from zoo_pipeline.plan import plan
 from zoo_pipeline.recipes import load_config, recipe_names
 from zoo_pipeline.runtime.analysis import analyze_run
-from zoo_pipeline.runtime.engine_choice import choose_engine
+from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import RunDirectory
@@ -94,7 +94,7 @@ def test_the_demo_prints_what_the_readme_shows(place):
         r"[\d.]+ s\b": "TIME",
         r"[\d.,]+ model-epochs/s": "RATE",
         r"report: \S+/runs": "report: PLACE/runs",
-        r"engine: \d+ models at once, \d+ threads? \(measured\)": "ENGINE",
+        r"engine: \d+ models? at once, \d+ threads? \(measured\)": "ENGINE",
     }
 
     def lines(text: str) -> list[str]:
@@ -252,7 +252,8 @@ def test_the_columns_of_buffers_are_documented():
 
 
 def test_the_file_of_a_training_state_is_as_documented(tmp_path):
-    origin = Origin(group=42, spec_hash="abc", engine={"threads": 1}, range_first=10, start_state="")
+    chosen = {"threads": 1, "stack": 2, "capture": False, "calibration": []}
+    origin = Origin(group=42, spec_hash="abc", engine=engine_of(chosen), range_first=10, start_state="")
     arrays = {"a": np.arange(3, dtype=np.float32), "b": np.arange(2)}
     sha256 = publish_state(Files(str(tmp_path)), TrainingState(origin, 17, arrays, {}))
     data = (tmp_path / "states" / f"group-00042-epoch-00017-{sha256[:12]}.state").read_bytes()
@@ -262,6 +263,11 @@ def test_the_file_of_a_training_state_is_as_documented(tmp_path):
     length = int.from_bytes(rest[:8], "little")
     header = json.loads(rest[8 : 8 + length])
     assert set(named(section("states/"))) == set(header)
+    engine = next(meaning for key, meaning in rows(section("states/")) if key == "`engine`")
+    has, has_not = engine.removeprefix("what `engine.json` says").split("without")
+    assert re.findall("`(.+?)`", has) == list(origin.engine)
+    assert sorted(header["engine"]) == sorted(origin.engine)
+    assert re.findall("`(.+?)`", has_not) == [*(chosen.keys() - header["engine"].keys())]
     assert header["state"] == [["a", "<f4", [3]], ["b", "<i8", [2]]]
     assert rest[8 + length :] == arrays["a"].tobytes() + arrays["b"].tobytes()
 

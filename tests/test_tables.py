@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from zoo_pipeline.runtime.training import GroupWork, TrainingReport
-from zoo_pipeline.tables import training_table
+from zoo_pipeline.tables import _shard_line, engine_line, training_table
 
 
 def printed(*works: GroupWork) -> list[list[str]]:
@@ -29,3 +29,15 @@ def test_retries_are_told_where_there_are_any():
 def test_the_throughput_of_a_call_is_that_of_all_its_groups():
     works = (GroupWork(0, 10, 50, 2.0, 0), GroupWork(1, 10, 50, 4.0, 0))
     assert TrainingReport(2, 0, 0, (), works, {}, 20.0).model_epochs_per_s == 50.0
+
+
+def test_one_is_not_counted_as_many():
+    shard = {"shard": "a", "rows": 1, "raw_bytes": 432, "epochs": [1, 1]}
+    assert _shard_line({**shard, "models": 1, "model_ids": [5, 5]}) == "1 model (id 5), 1 row, 432 bytes"
+    many = {**shard, "models": 4, "model_ids": [0, 5], "rows": 2_000}
+    assert _shard_line(many) == "4 models (ids 0 to 5), 2,000 rows, 432 bytes"
+    engine = {"threads": 1, "stack": 1, "capture": False}
+    assert engine_line(engine) == "engine: 1 model at once, 1 thread (as configured)"
+    assert engine_line({"threads": 2, "stack": None, "capture": True, "calibration": [{}]}) == (
+        "engine: all models at once, 2 threads, CUDA graphs (measured)"
+    )

@@ -14,8 +14,8 @@ POOL = 2  # width and stride of every max-pool
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """One convolution of a CNN: valid padding, stride 1; then a 2×2 max-pool and dropout where they are set."""
+class ConvolutionBlock:
+    """A convolution (valid padding, stride 1), and a 2×2 max-pool and dropout behind it where they are set."""
 
     channels: int
     kernel: int
@@ -24,20 +24,22 @@ class Convolution:
 
 
 @dataclass(frozen=True)
-class Stack:
+class CNN:
     """The convolutions of a CNN and the width of the hidden layer behind them."""
 
-    convolutions: tuple[Convolution, ...]
+    convolutions: tuple[ConvolutionBlock, ...]
     hidden: int
 
 
 # Model Zoos (arXiv 2209.14764): CNN-s has 2,464 parameters on 28×28×1, CNN-l 10,853 on 32×32×3.
 CNNS = {
-    "cnn-s": Stack(
-        (Convolution(8, 5, True, True), Convolution(6, 5, True, True), Convolution(4, 2, False, False)), hidden=20
+    "cnn-s": CNN(
+        (ConvolutionBlock(8, 5, True, True), ConvolutionBlock(6, 5, True, True), ConvolutionBlock(4, 2, False, False)),
+        hidden=20,
     ),
-    "cnn-l": Stack(
-        (Convolution(16, 3, True, True), Convolution(32, 3, True, True), Convolution(15, 3, True, True)), hidden=20
+    "cnn-l": CNN(
+        (ConvolutionBlock(16, 3, True, True), ConvolutionBlock(32, 3, True, True), ConvolutionBlock(15, 3, True, True)),
+        hidden=20,
     ),
 }
 # Basic blocks per stage; a 3×3 stem without max-pool, for small images (torchvision's names of tensors).
@@ -159,7 +161,7 @@ class Architecture:
         return sum(prod(shape) for shape in self.tensors.values())
 
 
-def _after(size: int, convolution: Convolution) -> int:
+def _after(size: int, convolution: ConvolutionBlock) -> int:
     """Height or width after one convolution and its pool."""
     size = size - convolution.kernel + 1
     return size // POOL if convolution.pool else size

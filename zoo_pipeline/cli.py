@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from zoo_pipeline import workflow
+from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, ZooError
 from zoo_pipeline.tables import engine_line, plan_table, status_table, summary_table, totals, training_table, zoos_table
 from zoo_pipeline.workflow import Options
@@ -169,9 +170,9 @@ def _tell(result: "TrainingReport") -> None:
     """Say what training did."""
     rate = result.model_epochs_per_s
     console.print(
-        f"trained {result.trained} groups, found {result.found} done, {result.wall_s:.1f} s, "
+        f"trained {plural(result.trained, 'group')}, found {result.found} done, {result.wall_s:.1f} s, "
         f"{rate:,.{0 if rate >= 10 else 2}f} model-epochs/s"
-        + (f", {result.diverged_models} models diverged" if result.diverged_models else ""),
+        + (f", {plural(result.diverged_models, 'model')} diverged" if result.diverged_models else ""),
         soft_wrap=True,
     )
     if result.groups:
@@ -193,7 +194,7 @@ def _fail(results: "list[TrainingReport]") -> None:
     for failure in failures[:3]:
         print(f"\ngroup {failure.group}:\n{failure.traceback}", file=sys.stderr)
     if failures:
-        print(f"zoo: {len(failures)} groups failed; --resume tries them again", file=sys.stderr)
+        print(f"zoo: {plural(len(failures), 'group')} failed; train or run with --resume tries again", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -23,6 +23,7 @@ from zoo_pipeline.axes import (
     Schedule,
     WeightDecay,
 )
+from zoo_pipeline.counts import plural
 
 MOST_MODELS = 10_000_000
 WITH_MOMENTUM = ("sgd", "rmsprop")
@@ -92,8 +93,8 @@ class PopulationConfig(Part):
             raise ValueError(f"has {' and '.join(kinds)}, but points are given in one way only; remove all but one")
         if self.models > MOST_MODELS:
             raise ValueError(
-                f"{self.points:,} points of {self.seeds:,} seeds make {self.models:,} models, more than "
-                f"{MOST_MODELS:,}; use fewer points or seeds"
+                f"{plural(self.points, 'point')} of {plural(self.seeds, 'seed')} make {self.models:,} models, more "
+                f"than {MOST_MODELS:,}; use fewer points or seeds"
             )
         return self
 

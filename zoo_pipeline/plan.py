@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.config import ZooConfig
+from zoo_pipeline.counts import plural
 from zoo_pipeline.dataset_facts import DatasetFacts
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.hyperparameters import Hyperparameters
@@ -237,17 +238,17 @@ def _models(config: ZooConfig, facts: DatasetFacts, architecture: Architecture) 
 
 def _check_batch_size(point: Hyperparameters, facts: DatasetFacts, architecture: Architecture) -> None:
     rows = max(1, round(point.data_fraction * facts.train_rows))
+    images = plural(rows, "training image")
     if point.batch_size > rows:
         part = "" if point.data_fraction == 1 else f" in the data_fraction {point.data_fraction:g}"
         raise ConfigError(
-            f"zoo.training.batch_size: got {point.batch_size}, but {facts.name} has {rows} training images{part}; "
-            f"use at most {rows}"
+            f"zoo.training.batch_size: got {point.batch_size}, but {facts.name} has {images}{part}; use at most {rows}"
         )
     last = rows % point.batch_size or point.batch_size
     if last == 1 and architecture.ends_in_single_pixels:
         raise ConfigError(
-            f"zoo.training.batch_size: got {point.batch_size}, which makes a batch of 1 of {facts.name}'s {rows} "
-            f"training images; where {architecture.name} ends in one pixel per image, its BatchNorm needs 2; "
+            f"zoo.training.batch_size: got {point.batch_size}, which makes a batch of 1 of {facts.name}'s {images}; "
+            f"where {architecture.name} ends in one pixel per image, its BatchNorm needs 2; "
             f"use another batch size, or larger images by zoo.model.image_side"
         )
 

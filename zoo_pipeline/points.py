@@ -6,18 +6,21 @@ version of every library, and each draw independent of all others.
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
-from zoo_pipeline.axes import AXES
+from zoo_pipeline.axes import AXES, RandomPoints
 from zoo_pipeline.config import WITH_MOMENTUM, PopulationConfig, TrainingConfig, ZooSpec
+from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.hyperparameters import Hyperparameters
 
 DIGITS = 12  # of a drawn number; more would differ between platforms, whose logarithms differ in the last bits
 DROP = 0.1  # of the schedule "step", where the configuration does not say
+LEAST_DRAWS, DRAWS_PER_POINT, MOST_DRAWS = 1_000, 100, 100_000  # of one point, before there is held to be no new one
 _BITS = 64  # of one draw
+_MOMENTUM = f"momentum counts for {' and '.join(WITH_MOMENTUM)} alone"
 
 
 def points(spec: ZooSpec) -> tuple[Hyperparameters, ...]:
@@ -25,26 +28,22 @@ def points(spec: ZooSpec) -> tuple[Hyperparameters, ...]:
 
     A grid is walked in the order of `AXES`, whatever the order in which a recipe names them; the last one changes
     fastest. Momentum counts for sgd and rmsprop, and the numbers of the schedule "step" for it: for models of other
-    optimisers and schedules they are 0.
+    optimisers and schedules they are 0. A random point that equals an earlier one is drawn again.
 
     Raises:
-        ConfigError: two points are equal.
+        ConfigError: two points are equal, or there are not enough different ones to draw.
     """
     found: dict[Hyperparameters, int] = {}
-    for number, chosen in enumerate(_chosen(spec.population)):
-        hyperparameters = _resolved(spec, chosen)
-        if hyperparameters in found:
-            shown = ", ".join(f"{name} {getattr(hyperparameters, name)}" for name in AXES if name in chosen)
-            remedy = (
-                "draw fewer points, or along axes with more values"
-                if spec.population.random is not None
-                else "remove one, or name the points one by one in a list"
-            )
-            raise ConfigError(
-                f"zoo.population: points {found[hyperparameters]} and {number} are equal ({shown}), and so would be "
-                f"their models; {remedy} (momentum counts for {' and '.join(WITH_MOMENTUM)} alone)"
-            )
-        found[hyperparameters] = number
+    for number, choices in enumerate(_choices(spec.population)):
+        for chosen in choices:
+            hyperparameters = _resolved(spec, chosen)
+            if hyperparameters not in found:
+                found[hyperparameters] = number
+                break
+        else:
+            if spec.population.random is not None:
+                raise _too_few(spec.population, len(found))
+            raise _equal(found[hyperparameters], number, chosen, hyperparameters)
     return tuple(found)
 
 
@@ -61,20 +60,49 @@ def seeds(population: PopulationConfig) -> Iterator[int]:
             yield _bits(f"{population.first_seed} seed {model_id}") >> 2
 
 
-def _chosen(population: PopulationConfig) -> Iterator[dict[str, Any]]:
-    """What each point says of its axes."""
+def _choices(population: PopulationConfig) -> Iterator[Iterable[dict[str, Any]]]:
+    """What each point says of its axes; of a random point all its draws, the first new one of which counts."""
     if population.grid is not None:
         axes = population.grid.given
         for values in product(*axes.values()):
-            yield dict(zip(axes, values, strict=True))
+            yield [dict(zip(axes, values, strict=True))]
     elif population.random is not None:
-        draws = population.random.axes.given
         for point in range(population.random.points):
-            yield {name: _drawn(draw.given, f"{population.first_seed} {point} {name}") for name, draw in draws.items()}
+            yield _draws(population, population.random, point)
     elif population.list is not None:
-        yield from (point.given for point in population.list)
+        yield from ([point.given] for point in population.list)
     else:
-        yield {}
+        yield [{}]
+
+
+def _draws(population: PopulationConfig, random: RandomPoints, point: int) -> Iterator[dict[str, Any]]:
+    """A random point: its first draw, and those that take its place where it equals an earlier point."""
+    axes = random.axes.given
+    for draw in range(_most_draws(random.points)):
+        end = f" {draw}" if draw else ""
+        yield {name: _drawn(way.given, f"{population.first_seed} {point} {name}{end}") for name, way in axes.items()}
+
+
+def _most_draws(points: int) -> int:
+    """Draws of one point: so many that, where none of them is new, there is practically no other point."""
+    return min(LEAST_DRAWS + DRAWS_PER_POINT * points, MOST_DRAWS)
+
+
+def _too_few(population: PopulationConfig, found: int) -> ConfigError:
+    points = population.points
+    return ConfigError(
+        f"zoo.population.random: {plural(found, 'different point')} found, {points:,} wanted, and "
+        f"{_most_draws(points):,} more draws gave no other; draw fewer points, or along axes with more values "
+        f"({_MOMENTUM})"
+    )
+
+
+def _equal(first: int, second: int, chosen: dict[str, Any], hyperparameters: Hyperparameters) -> ConfigError:
+    shown = ", ".join(f"{name} {getattr(hyperparameters, name)}" for name in AXES if name in chosen)
+    return ConfigError(
+        f"zoo.population: points {first} and {second} are equal ({shown}); remove one, or name the points one by one "
+        f"in a list ({_MOMENTUM})"
+    )
 
 
 def _drawn(draw: dict[str, Any], counter: str) -> Any:

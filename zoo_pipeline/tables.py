@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 from rich.table import Table
 
+from zoo_pipeline.counts import plural
+
 if TYPE_CHECKING:
     from zoo_pipeline.runtime.training import TrainingReport
 
@@ -41,12 +43,15 @@ def plan_table(summary: dict[str, Any]) -> Table:
         if shard is None:
             table.add_row("…", "…")
         else:
-            first, last = shard["model_ids"]
-            table.add_row(
-                shard["shard"],
-                f"{shard['models']:,} models of {first}–{last}, {shard['rows']:,} rows, {shard['raw_bytes']:,} bytes",
-            )
+            table.add_row(shard["shard"], _shard_line(shard))
     return table
+
+
+def _shard_line(shard: dict[str, Any]) -> str:
+    """What a shard will hold; the ids of its models need not follow each other without gaps."""
+    first, last = shard["model_ids"]
+    ids = f"id {first}" if first == last else f"ids {first} to {last}"
+    return f"{plural(shard['models'], 'model')} ({ids}), {plural(shard['rows'], 'row')}, {shard['raw_bytes']:,} bytes"
 
 
 def totals(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -77,17 +82,18 @@ def zoos_table(zoos: dict[str, Any]) -> Table:
         figures = (f"{zoo[figure]:,}" for figure in ("dimension", *numbers))
         table.add_row(zoo["name"], zoo["dataset"], zoo["architecture"], *figures, decimal(zoo["raw_bytes"]))
     sums = zoos["totals"]
-    count = f"{len(zoos['zoos'])} zoos"
+    count = plural(len(zoos["zoos"]), "zoo")
     table.add_row(count, "", "", "", *(f"{sums[figure]:,}" for figure in numbers), decimal(sums["raw_bytes"]))
     return table
 
 
 def engine_line(engine: dict[str, Any]) -> str:
     """How a run's groups are computed."""
-    stack, threads = engine["stack"], engine["threads"]
+    stack, threads = engine["stack"], plural(engine["threads"], "thread")
+    models = "all models" if stack is None else plural(stack, "model")
     chosen = "measured" if engine.get("calibration") else "as configured"
     graphs = ", CUDA graphs" if engine["capture"] else ""
-    return f"engine: {stack} models at once, {threads} thread{'s' if threads > 1 else ''}{graphs} ({chosen})"
+    return f"engine: {models} at once, {threads}{graphs} ({chosen})"
 
 
 def training_table(report: "TrainingReport") -> Table:
@@ -108,7 +114,8 @@ def training_table(report: "TrainingReport") -> Table:
 
 def summary_table(summary: dict[str, Any]) -> Table:
     """The scores of an analysis."""
-    table = _table(f"{summary['name']}: {summary['checkpoints']:,} checkpoints of {summary['dimension']:,} weights")
+    checkpoints, weights = plural(summary["checkpoints"], "checkpoint"), plural(summary["dimension"], "weight")
+    table = _table(f"{summary['name']}: {checkpoints} of {weights}")
     for key, label in _SCORES.items():
         value = summary[key]
         table.add_row(
@@ -116,7 +123,10 @@ def summary_table(summary: dict[str, Any]) -> Table:
         )
     left_out = summary["left_out"]
     if left_out["checkpoints"]:
-        table.add_row("left out (diverged)", f"{left_out['models']} models, {left_out['checkpoints']:,} checkpoints")
+        table.add_row(
+            "left out (diverged)",
+            f"{plural(left_out['models'], 'model')}, {plural(left_out['checkpoints'], 'checkpoint')}",
+        )
     table.add_row("analysis", f"{sum(summary['seconds'].values()):.1f} s")
     return table
 

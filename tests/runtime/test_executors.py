@@ -15,7 +15,7 @@ from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import plan
-from zoo_pipeline.runtime import training
+from zoo_pipeline.runtime import mailbox, training
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.opening import open_executor
 from zoo_pipeline.runtime.progress import Tally
@@ -101,6 +101,16 @@ def test_what_calls_tell_is_heard_here(name, ray_executor):
     assert sorted(heard) == [(word, number) for word in ("begun", "over") for number in range(5)]
 
 
+def test_messages_that_come_late_are_not_lost(ray_executor, monkeypatch):
+    monkeypatch.setattr(mailbox, "TAKE_EVERY_S", 0.2)
+    monkeypatch.setattr(mailbox, "TAKEN_WITHIN_S", 0.0)  # no answer is there at once
+    heard = []
+    with ray_executor.listening(heard.append) as tell:
+        list(ray_executor.map_unordered(chat, list(range(5)), tell))
+        until(lambda: len(heard) == 10)
+    assert sorted(heard) == [(word, number) for word in ("begun", "over") for number in range(5)]
+
+
 def test_a_lost_mailbox_fails_nobody(ray_executor):
     heard = []
     with ray_executor.listening(heard.append) as tell:
@@ -148,7 +158,7 @@ def train_and_die_once(task, dataset, tell, *, device: str):
         def advance(self) -> None:
             if self.epoch == 2 and not Path(task.root, "engine.json.died").exists():
                 Path(task.root, "engine.json.died").touch()
-                time.sleep(1)  # so that what it told is under way
+                ray.get(tell._mailbox.__ray_ready__.remote())  # calls are in order: what it told is there
                 os._exit(1)
             super().advance()
 

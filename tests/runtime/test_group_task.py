@@ -287,7 +287,7 @@ def whole_in_one_shard(monkeypatch):
 
 @pytest.mark.parametrize("damaged", [0, 1, 2])
 def test_a_group_killed_within_a_range_goes_on_from_its_latest_good_state(
-    tmp_path, monkeypatch, undisturbed, whole_in_one_shard, damaged
+    tmp_path, monkeypatch, undisturbed, whole_in_one_shard, damaged, capsys
 ):
     monkeypatch.setattr(group_task, "GroupTraining", dying(at=7))
     with pytest.raises(Killed):
@@ -296,12 +296,18 @@ def test_a_group_killed_within_a_range_goes_on_from_its_latest_good_state(
     assert [name.epoch for name in state_names(files, 0)] == [6, 4], "the last two are kept"
     assert len(read_state(files, state_names(files, 0)[0]).rows["steps"]) == 7
     assert survey(RunDirectory(str(tmp_path)))["states"] == 2
-    for name in state_names(files, 0)[:damaged]:
-        path = tmp_path / name.path
+    cut = [tmp_path / name.path for name in state_names(files, 0)[:damaged]]
+    for path in cut:
         path.write_bytes(path.read_bytes()[:-1])
+    capsys.readouterr()
     going_on = dying(at=99)
     monkeypatch.setattr(group_task, "GroupTraining", going_on)
     train(tmp_path)
+    told = [line for line in capsys.readouterr().err.splitlines() if "damaged" in line]
+    assert len(told) == damaged
+    for path, line in zip(cut, told, strict=True):
+        assert line.startswith(f"training: group 0: {path}: damaged (its sha256 is ")
+        assert line.endswith("); removed, training goes on from what there is before it")
     assert going_on.advanced == list(range([7, 5, 1][damaged], 8))
     assert np.array_equal(weights(tmp_path), undisturbed)
     assert not (tmp_path / "states").exists()

@@ -28,9 +28,9 @@ def test_what_was_found_done_does_not_count_as_speed():
     counted, now = tally({7: 1}, epochs=100)
     counted.hear(GroupNews(7, 90, "a"))
     now[0] = 10.0
-    assert counted.line() == "90 of 100 model-epochs, 0 of 1 models done, 10 s, end unknown"
+    assert counted.line() == "90 of 100 model-epochs, 0 of 1 model done, 10 s, end unknown"
     counted.hear(GroupNews(7, 95, "a"))
-    assert "95 of 100 model-epochs, 0 of 1 models done, 10 s, 0.50 model-epochs/s, 10 s to go" in counted.line()
+    assert "95 of 100 model-epochs, 0 of 1 model done, 10 s, 0.50 model-epochs/s, 10 s to go" in counted.line()
 
 
 def test_a_group_that_is_begun_again_counts_from_where_it_is_now():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import DataError, StoreError
 from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import group_task, training
+from zoo_pipeline.runtime.engine_choice import overruled
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.training import train_zoo
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
+from zoo_pipeline.store.survey import survey
 from zoo_pipeline.zoo import Zoo
 
 ENGINE = {"threads": 1, "stack": 2, "capture": False}
@@ -81,6 +85,45 @@ def test_resume_refuses_a_damaged_or_foreign_shard(train_small):
     with pytest.raises(StoreError, match="damaged or not Parquet"):
         train_small(resume=True)
     assert not (root / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("resources.stack=1", "resources.stack 2 (not 1)"),
+        ("resources.threads=3", "resources.threads 1 (not 3)"),
+        ("resources={stack: 1, threads: 3, capture: true}", "resources.threads 1 (not 3), resources.stack 2 (not 1)"),
+        ("resources.stack=2", None),
+        ("resources.stack=99", None),  # of groups of two, both train all at once
+        ("resources.capture=true", None),  # means nothing without a GPU
+        ("resources={}", None),
+    ],
+)
+def test_a_setting_that_engine_json_overrules_is_told(train_small, capsys, setting, told):
+    root = train_small()
+    (root / "manifest.json").unlink()
+    (root / "checkpoints/group-00001.parquet").unlink()
+    engine = (root / "engine.json").read_bytes()
+    assert "engine.json" not in capsys.readouterr().err
+    train_small("run", setting, resume=True)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "engine.json" in line]
+    assert (
+        lines
+        == [
+            f"training: goes on with {told}, as engine.json decides for the whole run since its start; to compute it "
+            f"otherwise, train into another directory, or start again by --overwrite"
+        ][: told is not None]
+    )
+    assert (root / "engine.json").read_bytes() == engine
+
+
+@pytest.mark.parametrize(("capture", "told"), [(True, "resources.capture false (not true)"), (False, None)])
+def test_a_setting_of_a_gpu_that_engine_json_overrules_is_told(prepared, capture, told):
+    made = prepared[0]
+    config = made.config.model_copy(update={"resources": Resources(num_gpus=1, capture=capture)})
+    line = overruled(replace(made, config=config), {**ENGINE, "calibration": []})
+    assert (line is None) == (told is None)
+    assert told is None or told in line
 
 
 def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch):
@@ -167,6 +210,25 @@ def test_a_worker_that_does_not_see_the_run_says_so_at_once(prepared, tmp_path):
     with pytest.raises(StoreError, match="this worker does not find the run there that it is to train"):
         group_task.train_and_publish(task, dataset, print, device="cpu")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_states_that_cannot_be_removed_do_not_fail_a_complete_run(train_small, monkeypatch):
+    real = Files.remove
+
+    def failing(files, name):
+        raise StoreError(f"{name}: cannot be removed: Directory not empty")
+
+    root = train_small()
+    (root / "manifest.json").unlink()
+    (root / "states").mkdir()
+    (root / "states" / "left.state").write_bytes(b"of an earlier attempt")
+    monkeypatch.setattr(Files, "remove", failing)
+    train_small(resume=True)
+    assert Zoo(str(root)).complete
+    assert survey(RunDirectory(str(root)))["states"] == 1
+    monkeypatch.setattr(Files, "remove", real)
+    train_small(resume=True)
+    assert not (root / "states").exists()
 
 
 def test_models_left_by_an_interrupted_end_are_written_anew(train_small):

@@ -122,8 +122,11 @@ def test_the_latest_usable_state_of_a_range_is_found_and_useless_ones_are_remove
     publish_state(files, state(13, Origin(**{**ORIGIN.__dict__, "start_state": "6" * 64})))
     publish_state(files, state(14, Origin(**{**ORIGIN.__dict__, "engine": {"threads": 2, "stack": None}})))
     files.publish("states/group-00042-epoch-00014-000000000000.state", b"half of it")
-    found = latest_state(files, ORIGIN, last=15)
+    damaged = []
+    found = latest_state(files, ORIGIN, 15, damaged.append)
     assert found is not None
+    assert len(damaged) == 1, "the others are of another origin"
+    assert "epoch-00014-000000000000.state: damaged" in damaged[0]
     assert found.epoch == 12
     assert [name.epoch for name in state_names(files, 42)] == [15, 12, 11, 9]  # 15 ends the range, 9 is before it
     assert latest_state(files, Origin(**{**ORIGIN.__dict__, "group": 7}), last=15) is None

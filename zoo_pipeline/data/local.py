@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from zoo_pipeline.counts import plural
 from zoo_pipeline.data.built_in import BUILT_IN
 from zoo_pipeline.data.dataset import Dataset
 from zoo_pipeline.data.folder import read_folder
@@ -53,7 +54,8 @@ def _check_pair(path: Path, train: Rows, test: Rows) -> None:
         if not len(rows.images):
             raise DataError(f"{path}: has no {part} images; expected at least one")
         if len(rows.images) != len(rows.labels):
-            raise DataError(f"{path}: has {len(rows.images)} {part} images, but {len(rows.labels)} labels; mend it")
+            images, labels = plural(len(rows.images), f"{part} image"), plural(len(rows.labels), "label")
+            raise DataError(f"{path}: has {images}, but {labels}; mend it")
     if train.images.shape[1:] != test.images.shape[1:]:
         shapes = " and ".join("×".join(map(str, rows.images.shape[1:])) for rows in (train, test))
         raise DataError(f"{path}: training and test images are {shapes} (channels × height × width); make them one")

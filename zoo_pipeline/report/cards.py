@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from zoo_pipeline.report.formats import count, known, plural, score, share
+from zoo_pipeline.counts import plural
+from zoo_pipeline.report.formats import count, known, score, share
 from zoo_pipeline.report.formats import figure as quantity
 
 
@@ -46,9 +47,9 @@ def card_groups(summary: dict[str, Any]) -> list[CardGroup]:
 def headline(summary: dict[str, Any]) -> str:
     """The result in two sentences."""
     found, true = int(summary["trajectories_found"]), summary.get("trajectories_true")
-    checkpoints, dimension = count(summary["checkpoints"]), count(summary["dimension"])
+    checkpoints, numbers = plural(summary["checkpoints"], "checkpoint"), plural(summary["dimension"], "number")
     text = (
-        f"From the weights of {checkpoints} checkpoints alone ({dimension} numbers each, no labels, no order), the "
+        f"From the weights of {checkpoints} alone ({numbers} each, no labels, no order), the "
         f"analysis recovered {plural(found, 'trajectory')}"
     )
     if not known(true):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from zoo_pipeline.counts import plural
 from zoo_pipeline.report.bands import FEW_LINES, Series, band_figure
 from zoo_pipeline.report.content import Floats, Integers, ReportData, floats
-from zoo_pipeline.report.formats import plural
 from zoo_pipeline.report.panel import Panel
 from zoo_pipeline.report.theme import BLUE, ORANGE
 

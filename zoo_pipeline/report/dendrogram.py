@@ -3,9 +3,10 @@
 import numpy as np
 import plotly.graph_objects as go
 
+from zoo_pipeline.counts import plural
 from zoo_pipeline.report.content import Floats, Integers, ReportData
 from zoo_pipeline.report.formats import figure as quantity
-from zoo_pipeline.report.formats import known, plural
+from zoo_pipeline.report.formats import known
 from zoo_pipeline.report.panel import Panel
 from zoo_pipeline.report.paths import evenly
 from zoo_pipeline.report.theme import BLUE, GREY, INK, ORANGE, blank_figure, colour, translucent

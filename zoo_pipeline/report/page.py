@@ -8,11 +8,12 @@ import plotly
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from zoo_pipeline.counts import plural
 from zoo_pipeline.report import cards, ranking
 from zoo_pipeline.report.content import ReportData
 from zoo_pipeline.report.curves import band_note, geometry_panels, not_finite, training_panels
 from zoo_pipeline.report.dendrogram import profile_panel, zoom_panel
-from zoo_pipeline.report.formats import duration, plural
+from zoo_pipeline.report.formats import duration
 from zoo_pipeline.report.order import order_panel
 from zoo_pipeline.report.panel import Panel
 from zoo_pipeline.report.paths import paths_panel

@@ -5,8 +5,9 @@ import html
 import numpy as np
 import plotly.graph_objects as go
 
+from zoo_pipeline.counts import plural
 from zoo_pipeline.report.content import Integers, ReportData, texts
-from zoo_pipeline.report.formats import plural, share
+from zoo_pipeline.report.formats import share
 from zoo_pipeline.report.panel import Panel
 from zoo_pipeline.report.theme import blank_figure, colour
 

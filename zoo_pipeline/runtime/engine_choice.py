@@ -1,5 +1,6 @@
 """Choosing a run's engine: by what the configuration says, and for the rest by measuring on a worker."""
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,6 +46,32 @@ def choose_engine(plan: Plan, dataset: Dataset, executor: Executor) -> dict[str,
         raise outcome.error
     document: dict[str, Any] = outcome.value
     return document
+
+
+def overruled(plan: Plan, document: dict[str, Any]) -> str | None:
+    """One line on what the configuration asks for and engine.json has otherwise; None where they agree.
+
+    Only what a new run would obey counts: no more models at once than a group has, and CUDA graphs on GPUs alone.
+    """
+    resources, engine = plan.config.resources, engine_of(document)
+    most = max(len(group.models) for group in plan.groups)
+    asked = {
+        "threads": resources.threads,
+        "stack": None if resources.stack is None else min(resources.stack, most),
+        "capture": resources.capture if resources.num_gpus else None,
+    }
+    used = {**engine, "stack": most if engine["stack"] is None else min(engine["stack"], most)}
+    differing = [name for name, value in asked.items() if value is not None and value != used[name]]
+    if not differing:
+        return None
+    words = ", ".join(
+        f"resources.{name} {json.dumps(engine[name])} (not {json.dumps(getattr(resources, name))})"
+        for name in differing
+    )
+    return (
+        f"goes on with {words}, as engine.json decides for the whole run since its start; to compute it otherwise, "
+        f"train into another directory, or start again by --overwrite"
+    )
 
 
 def calibrate_on_worker(task: CalibrationTask, dataset: Dataset, *, device: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from zoo_pipeline.models import Layout
 from zoo_pipeline.plan import Group
 from zoo_pipeline.ranges import EpochRange
 from zoo_pipeline.runtime.pace import Pace
-from zoo_pipeline.runtime.progress import GroupNews
+from zoo_pipeline.runtime.progress import GroupNews, GroupNote
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.store.commit import Footer, ShardRecord, describe_range, publish_range, published, sweep
 from zoo_pipeline.store.rows import RangeRows
@@ -35,7 +35,7 @@ STATE_EVERY_S = 120.0  # so much of a long group's work is lost with its worker,
 STATE_EVERY_EPOCHS: int | None = None  # or after so many epochs, whichever comes first
 TELL_EVERY_S = 2.0
 
-Tell = Callable[[GroupNews], None]
+Tell = Callable[[GroupNews | GroupNote], None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def train_and_publish(
     Args:
         task: what to train.
         dataset: what on.
-        tell: called now and then with how far the group is.
+        tell: called now and then with how far the group is, and with what a person should read of it.
         device: torch's name of the device.
         clock: seconds; decides when a state is saved.
 
@@ -171,7 +171,7 @@ class _Attempt:
             dimension=self._task.architecture.dimension,
             buffers=Layout.of(self._task.architecture.buffers).dimension,
         )
-        saved = latest_state(self._files, origin, part.last)
+        saved = latest_state(self._files, origin, part.last, self._tell_damaged)
         if saved is not None:
             self._restore(saved)
             rows.resume(saved.rows)
@@ -195,6 +195,10 @@ class _Attempt:
                 f"{error}; {part.shard} cannot be trained without it: move all shards of group {self._group.number} "
                 f"away and run zoo train again with --resume"
             ) from None
+
+    def _tell_damaged(self, fault: str) -> None:
+        text = f"{fault}; removed, training goes on from what there is before it"
+        self._tell(GroupNote(self._group.number, text))
 
     def _restore(self, state: TrainingState) -> None:
         self._at = None

@@ -7,7 +7,7 @@ from threading import Event, Thread
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 TAKE_EVERY_S = 1.0
@@ -63,9 +63,18 @@ def mailbox(heard: Callable[[Any], None]) -> Iterator[Sender]:
 
 
 def _listen(actor: Any, heard: Callable[[Any], None], ended: Event) -> None:
-    last = False
+    last, taken = False, None
     while not last:
         last = ended.wait(TAKE_EVERY_S)
         with suppress(Exception):  # neither Ray's nor the listener's trouble is a reason to stop listening
-            for message in ray.get(actor.take.remote(), timeout=TAKEN_WITHIN_S):
+            taken = taken or actor.take.remote()
+            try:
+                messages = ray.get(taken, timeout=TAKEN_WITHIN_S)
+            except GetTimeoutError:
+                continue  # what it takes is gone from the mailbox, so wait on for the same answer
+            except RayError:
+                taken = None
+                continue
+            taken = None
+            for message in messages:
                 heard(message)

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from zoo_pipeline.counts import plural
+
 LINE_EVERY_S = 30.0
 BAR_EVERY_S = 0.5
 
@@ -29,6 +31,14 @@ class GroupNews:
     group: int
     epoch: int
     attempt: str
+
+
+@dataclass(frozen=True)
+class GroupNote:
+    """Something about a group that a person should read."""
+
+    group: int
+    text: str
 
 
 class Tally:
@@ -91,7 +101,7 @@ class Tally:
             over = sum(self._models[group] for group in self._over)
         rate = max(0, done - found) / max(elapsed_s, 1e-9)
         models = sum(self._models.values())
-        text = f"{done:,} of {self.total:,} model-epochs, {over:,} of {models:,} models done, {elapsed_s:.0f} s"
+        text = f"{done:,} of {self.total:,} model-epochs, {over:,} of {plural(models, 'model')} done, {elapsed_s:.0f} s"
         if rate:
             text += f", {rate:,.{0 if rate >= 10 else 2}f} model-epochs/s"
         if done == self.total:
@@ -101,6 +111,11 @@ class Tally:
         left_s = (self.total - done) / rate
         end = datetime.now() + timedelta(seconds=min(left_s, 1e9))
         return f"{text}, {left_s:,.0f} s to go, until {end:%d %b %H:%M}"
+
+
+def tell_line(label: str, line: str) -> None:
+    """Show a line on standard error, also beside what `shown` shows there."""
+    print(f"{label}: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -136,5 +151,5 @@ def _bar(label: str, tally: Tally, ended: Event) -> None:
 def _lines(label: str, tally: Tally, ended: Event) -> None:
     """Also while nothing gets done, so that a reader sees that it is alive."""
     while not ended.wait(LINE_EVERY_S):
-        print(f"{label}: {tally.line()}", file=sys.stderr, flush=True)
-    print(f"{label}: {tally.line()}", file=sys.stderr, flush=True)
+        tell_line(label, tally.line())
+    tell_line(label, tally.line())

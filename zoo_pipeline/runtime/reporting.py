@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from zoo_pipeline.axes import AXES
+from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.report import ReportData, principal_components, render
 from zoo_pipeline.store.analyses import read_analysis
@@ -32,7 +33,7 @@ def report_data(zoo: Zoo, name: str) -> ReportData:
     weights = zoo.weights()
     if len(analysis.assignments) != len(weights):
         raise StoreError(
-            f"{zoo.root}: the analysis {name} is of {len(analysis.assignments):,} checkpoints, the run has "
+            f"{zoo.root}: the analysis {name} is of {plural(len(analysis.assignments), 'checkpoint')}, the run has "
             f"{len(weights):,} by now; run zoo analyze again with --overwrite"
         )
     weights[analysis.assignments["trajectory"].to_numpy() < 0] = np.nan
@@ -85,10 +86,10 @@ def _varied(population: dict[str, Any]) -> dict[str, str]:
         return {"Grid": "; ".join(f"{_spoken(axis)} {_listed(values)}" for axis, values in population["grid"].items())}
     if population["random"] is not None:
         axes = ", ".join(_spoken(axis) for axis in population["random"]["axes"])
-        return {"Drawn at random": f"{axes} at {population['random']['points']:,} points"}
+        return {"Drawn at random": f"{axes} at {plural(population['random']['points'], 'point')}"}
     if population["list"] is not None:
         axes = ", ".join(dict.fromkeys(_spoken(axis) for axis in AXES for point in population["list"] if axis in point))
-        return {"Listed": f"{axes} at {len(population['list']):,} points"}
+        return {"Listed": f"{axes} at {plural(len(population['list']), 'point')}"}
     return {}
 
 

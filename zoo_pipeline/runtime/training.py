@@ -5,18 +5,19 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from zoo_pipeline.data import Dataset
 from zoo_pipeline.errors import ZooError
 from zoo_pipeline.plan import Group, Plan
-from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of, members_of
+from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of, members_of, overruled
 from zoo_pipeline.runtime.executor import Executor
 from zoo_pipeline.runtime.group_task import GroupResult, GroupTask, train_and_publish
-from zoo_pipeline.runtime.progress import Tally, shown
+from zoo_pipeline.runtime.progress import GroupNews, GroupNote, Tally, shown, tell_line
 from zoo_pipeline.store.commit import ShardRecord, describe_range, published
 from zoo_pipeline.store.groups import complete
-from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.rundir import ENGINE, RunDirectory
 
 VERIFYING_THREADS = 8  # footers and hashes of shards that are already there; waits for disks and networks
 
@@ -72,7 +73,10 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     """
     started = time.perf_counter()
     missing, records = _split_done(plan, run)
+    begun = run.files.exists(ENGINE)
     engine = run.engine(lambda: choose_engine(plan, dataset, executor))
+    if begun and (line := overruled(plan, engine)):
+        tell_line("training", line)
     failures: list[GroupFailure] = []
     works: list[GroupWork] = []
     diverged = 0
@@ -80,7 +84,7 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     content = dataset.content_sha256 if plan.config.zoo.model.image_side else plan.facts.content_sha256 or ""
     tasks = [_task(plan, run, group, engine, content) for group in missing]
     tally = Tally({group.number: len(group.models) for group in missing}, plan.epochs)
-    with shown("training", tally), executor.listening(tally.hear) as tell:
+    with shown("training", tally), executor.listening(partial(_hear, tally)) as tell:
         for outcome in executor.map_unordered(train_and_publish, tasks, dataset, tell):
             group = outcome.item.group
             if isinstance(outcome.error, ZooError):
@@ -105,6 +109,14 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
         engine=engine,
         wall_s=time.perf_counter() - started,
     )
+
+
+def _hear(tally: Tally, news: GroupNews | GroupNote) -> None:
+    """Take in what a task tells."""
+    if isinstance(news, GroupNote):
+        tell_line("training", f"group {news.group}: {news.text}")
+    else:
+        tally.hear(news)
 
 
 def _split_done(plan: Plan, run: RunDirectory) -> tuple[list[Group], list[ShardRecord]]:

@@ -1,12 +1,14 @@
 """The end of a run: what is made of all its groups together."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import FORMAT_VERSION, Plan
 from zoo_pipeline.store.commit import ShardRecord, published
 from zoo_pipeline.store.rundir import MODELS, STATES, RunDirectory
@@ -17,6 +19,9 @@ from zoo_pipeline.store.shards import open_shard
 
 def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
     """Write models.parquet and then the manifest, which declares the run complete; remove what states are left.
+
+    States that cannot be removed stay: the run is complete with them, too, `zoo status` counts them, and the next
+    call removes them.
 
     Raises:
         StoreError: a manifest is there that describes other files.
@@ -39,8 +44,9 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
             "shards": [asdict(record) for record in sorted(records, key=lambda record: (record.group, record.range))],
         }
     )
-    if STATES in run.files.names():
-        run.files.remove(STATES)
+    with suppress(StoreError):
+        if STATES in run.files.names():
+            run.files.remove(STATES)
 
 
 def models_table(run: RunDirectory, plan: Plan) -> pa.Table:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,17 +131,25 @@ def state_names(files: Files, group: int) -> list[StateName]:
     return sorted((name for name in names if name.group == group), key=lambda name: (-name.epoch, name.sha12))
 
 
-def latest_state(files: Files, origin: Origin, last: int) -> TrainingState | None:
+def latest_state(
+    files: Files, origin: Origin, last: int, damaged: Callable[[str], None] = lambda _: None
+) -> TrainingState | None:
     """The latest state from which a range that ends with epoch `last` can be continued; None where there is none.
 
     States of the range that cannot be used, because they are damaged or of another origin, are removed: they would
     outlive the usable ones that come after them.
+
+    Args:
+        files: of the run.
+        origin: of the range.
+        last: its last epoch.
+        damaged: told of every damaged state that was removed: which file, and what is wrong with it.
     """
     for name in _within(files, origin, last):
         try:
-            state = read_state(files, name)
-        except DamagedStateError:
-            state = None
+            state, fault = read_state(files, name), None
+        except DamagedStateError as error:
+            state, fault = None, str(error)
         except StoreError:
             if files.exists(name.path):  # it may be good, and the store is not answering: nothing to remove it for
                 raise
@@ -149,6 +157,8 @@ def latest_state(files: Files, origin: Origin, last: int) -> TrainingState | Non
         if state is not None and state.origin == origin:
             return state
         files.discard(name.path)
+        if fault is not None:
+            damaged(fault)
     return None
 
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.ranges import shard_name
 from zoo_pipeline.store.analyses import analysis_exists
@@ -72,13 +73,13 @@ def _look(run: RunDirectory, name: str, spec_hash: str, line: dict[str, Any] | N
 
 
 def _fault(run: RunDirectory, footer: dict[str, Any], size: int, spec_hash: str, line: dict[str, Any] | None) -> str:
-    buffers = footer["buffers"]
+    buffers, rows = footer["buffers"], plural(footer["file_rows"], "row")
     if line is not None and (line["bytes"], line["rows"]) != (size, footer["file_rows"]):
-        return f"has {size} bytes and {footer['file_rows']} rows, the manifest says {line['bytes']} and {line['rows']}"
+        return f"has {size} bytes and {rows}, the manifest says {line['bytes']} and {line['rows']}"
     if footer.get("spec_hash") != spec_hash:
         return f"belongs to another configuration (spec_hash {footer.get('spec_hash')})"
     if footer.get("rows") != footer["file_rows"]:
-        return f"holds {footer['file_rows']} rows, its footer says {footer.get('rows')}"
+        return f"holds {rows}, its footer says {footer.get('rows')}"
     if buffers and not run.files.exists(buffers["file"]):
         return f"its {buffers['file']} is missing"
     if buffers and (found := run.files.size(buffers["file"])) != buffers["bytes"]:
