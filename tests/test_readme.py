@@ -94,7 +94,7 @@ def test_the_demo_prints_what_the_readme_shows(place):
         r"[\d.]+ s\b": "TIME",
         r"[\d.,]+ model-epochs/s": "RATE",
         r"report: \S+/runs": "report: PLACE/runs",
-        r"engine: \d+ models at once, \d+ threads? \(measured\)": "ENGINE",
+        r"engine: \d+ models? at once, \d+ threads? \(measured\)": "ENGINE",
     }
 
     def lines(text: str) -> list[str]:

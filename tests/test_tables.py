@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from zoo_pipeline.runtime.training import GroupWork, TrainingReport
-from zoo_pipeline.tables import training_table
+from zoo_pipeline.tables import engine_line, training_table
 
 
 def printed(*works: GroupWork) -> list[list[str]]:
@@ -29,3 +29,10 @@ def test_retries_are_told_where_there_are_any():
 def test_the_throughput_of_a_call_is_that_of_all_its_groups():
     works = (GroupWork(0, 10, 50, 2.0, 0), GroupWork(1, 10, 50, 4.0, 0))
     assert TrainingReport(2, 0, 0, (), works, {}, 20.0).model_epochs_per_s == 50.0
+
+
+def test_the_engine_is_told_in_a_line():
+    engine = {"threads": 1, "stack": 1, "capture": False, "calibration": [{}]}
+    assert engine_line(engine) == "engine: 1 model at once, 1 thread (measured)"
+    engine = {"threads": 2, "stack": None, "capture": True}
+    assert engine_line(engine) == "engine: all models at once, 2 threads, CUDA graphs (as configured)"

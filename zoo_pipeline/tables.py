@@ -85,9 +85,10 @@ def zoos_table(zoos: dict[str, Any]) -> Table:
 def engine_line(engine: dict[str, Any]) -> str:
     """How a run's groups are computed."""
     stack, threads = engine["stack"], engine["threads"]
+    models = "all models" if stack is None else f"{stack} model{'s' if stack > 1 else ''}"
     chosen = "measured" if engine.get("calibration") else "as configured"
     graphs = ", CUDA graphs" if engine["capture"] else ""
-    return f"engine: {stack} models at once, {threads} thread{'s' if threads > 1 else ''}{graphs} ({chosen})"
+    return f"engine: {models} at once, {threads} thread{'s' if threads > 1 else ''}{graphs} ({chosen})"
 
 
 def training_table(report: "TrainingReport") -> Table:
