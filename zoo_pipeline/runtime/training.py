@@ -55,7 +55,7 @@ class TrainingReport:
     diverged_models: int
     failures: tuple[GroupFailure, ...]
     groups: tuple[GroupWork, ...]
-    engine: dict[str, Any]
+    engine: dict[str, Any]  # empty where nothing was missing
     wall_s: float
 
     @property
@@ -72,7 +72,8 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     """
     started = time.perf_counter()
     missing, records = _split_done(plan, run)
-    engine = run.engine(lambda: choose_engine(plan, dataset, executor))
+    # Nothing is chosen for a run that has been computed: engine.json would say what is not so.
+    engine = run.engine(lambda: choose_engine(plan, dataset, executor)) if missing else {}
     failures: list[GroupFailure] = []
     works: list[GroupWork] = []
     diverged = 0
