@@ -36,6 +36,13 @@ def test_plan_prints_a_table_or_json_and_changes_nothing(capsys, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_never_fetches_data(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo_pipeline.workflow.load_dataset", lambda *_: pytest.fail("reads data"))
+    for recipe in ("svhn-cnn-s-seed", "paper-a1"):
+        assert main(["plan", recipe, "--data-dir", str(tmp_path), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["spec_hash"] is None
+
+
 def test_the_published_zoos_are_planned_in_one_table(capsys):
     assert main(["plan", "--all-published", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

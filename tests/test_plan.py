@@ -184,6 +184,7 @@ def test_large_groups_are_cut_to_the_shard_size():
         (["zoo.model={architecture: cnn-s}"], "cnn-s needs images of at least 20×20, got 8×8; use mlp"),
         (["zoo.model.hidden=[65536, 65536]"], "more than the 536,870,848 that one row of Parquet holds"),
         (["zoo.population={seeds: 200000, group_size: 1}"], "use groups of at least 2 models"),
+        (["zoo.population={seeds: 10000000, group_size: 1}"], "make 10000000 groups, more than 100000; use groups of"),
         (["zoo.model={architecture: resnet-18}", "zoo.training.batch_size=4"], "makes a batch of 1 of digits's 1,437"),
         (["zoo.training.data_fraction=0.01"], "has 14 training images in the data_fraction 0.01; use at most 14"),
         (["zoo.training.data_fraction=0.0005"], "has 1 training image in the data_fraction 0.0005; use at most 1"),

@@ -180,6 +180,10 @@ def test_the_three_ways_know_the_same_axes():
         ({"random": {"points": 2, "axes": {"batch_size": {"integer": [1.5, 3]}}}}, "batch_size.integer.0: got 1.5"),
         ({"random": {"points": 0, "axes": {"dropout": {"choice": [0]}}}}, "zoo.population.random.points: got 0"),
         ({"seeds": 9_000_000, "grid": {"dropout": [0, 0.1]}}, "make 18,000,000 models, more than 10,000,000"),
+        (
+            {"grid": {"optimizer": ["sgd"], "schedule": ["onecycle"], "momentum": [0, 0.9]}},
+            "population: the axis momentum makes no difference, for schedule onecycle moves momentum by itself",
+        ),
         ({"grid": {"momentum": [0, 0.9]}}, "population: the axis momentum is for sgd and rmsprop, but optimizer is ad"),
         ({"grid": {"schedule": ["step", "cosine"]}}, "training.schedule_epochs: missing, but schedule step drops"),
     ],

@@ -148,6 +148,12 @@ class ZooSpec(Part):
                 f"{where} is for {' and '.join(WITH_MOMENTUM)}, but optimizer is {' or '.join(sorted(optimizers))}; "
                 f"remove it"
             )
+        schedules = self.population.possible("schedule", self.training.schedule)
+        if self.population.varies("momentum") and schedules == {"onecycle"}:
+            raise ValueError(
+                "population: the axis momentum makes no difference, for schedule onecycle moves momentum by itself; "
+                "remove it"
+            )
         return self
 
     @model_validator(mode="after")

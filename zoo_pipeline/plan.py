@@ -158,12 +158,9 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
     group_size = min(population.group_size, population.models, most)
     # Groups that happen to be smaller are cut like the full ones, so that one list names the shards of all.
     ranges = cut(first, training.epochs, group_size, row_bytes)
+    _check_groups(population.models, -(-population.models // group_size))  # before what takes long for so many
     batches = list(_batches(_models(config, facts, architecture), group_size))
-    if len(batches) > MAX_GROUPS:
-        raise ConfigError(
-            f"zoo.population.group_size: {config.zoo.population.models} models make {len(batches)} groups, more than "
-            f"{MAX_GROUPS}; use groups of at least {-(-config.zoo.population.models // MAX_GROUPS)} models"
-        )
+    _check_groups(population.models, len(batches))
     return Plan(
         config=config,
         facts=facts,
@@ -188,6 +185,14 @@ def scientific_spec(config: ZooConfig, facts: DatasetFacts) -> dict[str, Any]:
 def digest(value: Any) -> str:
     """sha256 (hex) of plain JSON types in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _check_groups(models: int, groups: int) -> None:
+    if groups > MAX_GROUPS:
+        raise ConfigError(
+            f"zoo.population.group_size: {models} models make {groups} groups, more than {MAX_GROUPS}; "
+            f"use groups of at least {-(-models // MAX_GROUPS)} models"
+        )
 
 
 def _shards(group: int, models: int, ranges: Sequence[tuple[int, int]], row_bytes: int) -> tuple[EpochRange, ...]:
@@ -229,7 +234,8 @@ def _models(config: ZooConfig, facts: DatasetFacts, architecture: Architecture) 
         "architecture": asdict(architecture),
         "image_side": config.zoo.model.image_side,
     }
-    keys = [digest({**shared, "hyperparameters": asdict(point), "seed": seed})[:32] for seed, point in each]
+    described = {point: asdict(point) for point in found}
+    keys = [digest({**shared, "hyperparameters": described[point], "seed": seed})[:32] for seed, point in each]
     return [
         PlannedModel(model_id, key, seed, split, point)
         for model_id, (key, split, (seed, point)) in enumerate(zip(keys, _splits(keys), each, strict=True))

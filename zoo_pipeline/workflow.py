@@ -50,16 +50,18 @@ class RunReport:
 
 
 def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = None) -> list[Plan]:
-    """The plans of a recipe's runs; data are read only where their content is not declared and a directory is given.
+    """The plans of a recipe's runs; data are read only where their content is not declared and lies in the directory.
+
+    Nothing is ever downloaded for a plan.
 
     Raises:
         ConfigError: the configuration cannot be run.
-        DataError: there is no such dataset, or the data directory lacks it.
+        DataError: there is no such dataset, or what the data directory has of it cannot be read.
     """
     plans = []
     for loaded in load_configs(config, overrides):
         facts = facts_of(loaded.zoo.dataset, data_dir)
-        if facts.content_sha256 is None and data_dir is not None:
+        if facts.content_sha256 is None and data_dir is not None and (data_dir / facts.name).is_dir():
             facts = load_dataset(loaded.zoo.dataset, data_dir).facts
         plans.append(plan(loaded, facts))
     return plans

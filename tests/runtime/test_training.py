@@ -58,6 +58,24 @@ def test_training_again_gives_the_same_contents(train_small):
     assert contents(train_small("a")) == contents(train_small("b"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threads": "1"}, "expected positive numbers as threads"),
+        ({"stack": 0}, "expected positive numbers as threads"),
+        ({"capture": None}, "true or false as capture"),
+        ({"cores": 1}, "engine.json: has no threads, stack, capture, which docs/format.md asks for"),
+    ],
+)
+def test_an_engine_that_says_no_engine_ends_the_run_with_a_line(prepared, tmp_path, changes, message):
+    made, dataset, run, executor = prepared
+    engine = changes if "cores" in changes else {**ENGINE, **changes}
+    (tmp_path / "run" / "engine.json").write_text(json.dumps(engine))
+    with pytest.raises(StoreError, match=message):
+        train_zoo(made, dataset, run, executor)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
 def test_resume_trains_only_what_is_missing(train_small):
     root = train_small()
     before = contents(root)
@@ -69,7 +87,9 @@ def test_resume_trains_only_what_is_missing(train_small):
     now = {path.name: path.stat().st_mtime_ns for path in (root / "checkpoints").iterdir()}
     assert [name for name in now if now[name] != kept[name]] == ["group-00001.parquet"]
     assert Zoo(str(root)).complete
-    train_small(resume=True)  # a complete run has nothing to do
+    (root / "engine.json").unlink()
+    train_small(resume=True)  # a complete run has nothing to do, and no engine to choose for it
+    assert not (root / "engine.json").exists()
     assert {path.name: path.stat().st_mtime_ns for path in (root / "checkpoints").iterdir()} == now
 
 

@@ -100,7 +100,14 @@ def engine_of(document: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in asdict(Engine()) if name not in document]
     if missing:
         raise StoreError(f"engine.json: has no {', '.join(missing)}, which docs/format.md asks for; mend it")
-    return {name: document[name] for name in asdict(Engine())}
+    engine = {name: document[name] for name in asdict(Engine())}
+    numbers = [engine["threads"], *([engine["stack"]] if engine["stack"] is not None else [])]
+    if not all(type(number) is int and number > 0 for number in numbers) or not isinstance(engine["capture"], bool):
+        raise StoreError(
+            f"engine.json: says {engine}; expected positive numbers as threads and stack (or null), and true or false "
+            f"as capture; mend it"
+        )
+    return engine
 
 
 def members_of(group: Group) -> tuple[Member, ...]:

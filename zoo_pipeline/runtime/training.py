@@ -56,7 +56,7 @@ class TrainingReport:
     diverged_models: int
     failures: tuple[GroupFailure, ...]
     groups: tuple[GroupWork, ...]
-    engine: dict[str, Any]
+    engine: dict[str, Any]  # empty where nothing was missing
     wall_s: float
 
     @property
@@ -74,8 +74,9 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     started = time.perf_counter()
     missing, records = _split_done(plan, run)
     begun = run.files.exists(ENGINE)
-    engine = run.engine(lambda: choose_engine(plan, dataset, executor))
-    if begun and (line := overruled(plan, engine)):
+    # Nothing is chosen for a run that has been computed: engine.json would say what is not so.
+    engine = run.engine(lambda: choose_engine(plan, dataset, executor)) if missing else {}
+    if missing and begun and (line := overruled(plan, engine)):
         tell_line("training", line)
     failures: list[GroupFailure] = []
     works: list[GroupWork] = []

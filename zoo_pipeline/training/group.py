@@ -94,7 +94,13 @@ class GroupTraining:
     def state(self) -> dict[str, NDArray[np.float32]]:
         """All that decides how training goes on, besides what the arguments say: float32[models, …] by name."""
         states = [stack.state() for stack in self._stacks]
-        return {name: torch.cat([state[name] for state in states]).numpy() for name in states[0]}
+        # A stack in which no model has momentum keeps none; there it is 0.
+        return {
+            name: torch.cat(
+                [state[name] if name in state else torch.zeros_like(state["weights"]) for state in states]
+            ).numpy()
+            for name in dict.fromkeys(name for state in states for name in state)
+        }
 
     def restore(self, epoch: int, state: dict[str, NDArray[np.float32]]) -> None:
         """Go on from the state that training had after `epoch` epochs."""
