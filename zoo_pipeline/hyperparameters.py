@@ -25,7 +25,7 @@ class Hyperparameters:
         learning_rate: step size; the largest of its schedule.
         batch_size: images per step; the last batch of an epoch may be smaller.
         epochs: passes over the training data.
-        momentum: of sgd and rmsprop; 0 for the others. "onecycle" moves it from 0.95 to 0.85 and back instead.
+        momentum: of sgd and rmsprop; 0 for the others, and under "onecycle", which moves it from 0.95 to 0.85 and back.
         weight_decay: L2 penalty added to the gradient; of adamw decoupled from it.
         activation: one of `ACTIVATIONS`, behind every layer but the last.
         initialisation: one of `INITIALISATIONS`; "default" is torch's own.

@@ -131,7 +131,7 @@ def _resolved(spec: ZooSpec, chosen: dict[str, Any]) -> Hyperparameters:
     training: TrainingConfig = spec.training
     base = {name: getattr(spec.model if name in ("activation", "initialisation") else training, name) for name in AXES}
     values = {**base, **chosen}
-    if values["optimizer"] not in WITH_MOMENTUM:
+    if values["optimizer"] not in WITH_MOMENTUM or values["schedule"] == "onecycle":  # which cycles it
         values["momentum"] = 0.0
     steps = values["schedule"] == "step"
     return Hyperparameters(
