@@ -12,17 +12,22 @@ from zoo_pipeline.data import Dataset
 from zoo_pipeline.training import METRICS, Engine, GroupHistory, Member, calibrate, train_group
 
 GROUP = 64  # models per shard
+GROUP_ENGINE = Engine(stack=32)  # of both sides whose difference is the storage
 RECIPE = "digits-demo"  # trains as the work "digits", the one whose shards are written
 
 
 class OurTrainer:
     """A share of the models as one group, computed as the calibration of a run chooses."""
 
-    def __init__(self, work: Work, dataset: Dataset, models: int, device: str) -> None:
+    def __init__(
+        self, work: Work, dataset: Dataset, models: int, device: str = "cpu", engine: Engine | None = None
+    ) -> None:
         self._work = work
         self._dataset = dataset
         self._device = device
-        self.engine: Engine = calibrate(work.architecture, self._members(range(models), 1), dataset, device=device)[0]
+        self.engine: Engine = (
+            engine or calibrate(work.architecture, self._members(range(models), 1), dataset, device=device)[0]
+        )
 
     @property
     def choice(self) -> str:
@@ -51,7 +56,7 @@ class UnstoredTrainer:
     """A share of the models in groups of `GROUP`, whose checkpoints stay in memory."""
 
     def __init__(self, work: Work, dataset: Dataset, models: int) -> None:
-        self._trainer = OurTrainer(work, dataset, min(GROUP, models), "cpu")
+        self._trainer = OurTrainer(work, dataset, min(GROUP, models), engine=GROUP_ENGINE)
 
     @property
     def choice(self) -> str:
@@ -76,7 +81,7 @@ class StoredTrainer:
 
     def __init__(self, work: Work, dataset: Dataset, models: int) -> None:
         self._dataset = dataset
-        self._trainer = OurTrainer(work, dataset, min(GROUP, models), "cpu")
+        self._trainer = OurTrainer(work, dataset, min(GROUP, models), engine=GROUP_ENGINE)
 
     @property
     def choice(self) -> str:

@@ -7,7 +7,7 @@ from zoo_pipeline.training.modules import Modules
 from zoo_pipeline.training.network import Network
 
 # Numbers in the widest activation of all models together: what stays in a core's cache, and what fills a GPU.
-_CPU_WIDTH, _GPU_WIDTH = 1 << 17, 1 << 26
+_CPU_WIDTH, _GPU_WIDTH = 1 << 18, 1 << 26
 _LEAST_IMAGES = 16  # at once; with fewer, a large network spends its time on reading weights
 
 
