@@ -206,8 +206,15 @@ def report(root: str, name: str = DEFAULT_ANALYSIS) -> str:
         StoreError: there is no such run or analysis.
     """
     from zoo_pipeline.runtime.reporting import write_report
+    from zoo_pipeline.store.filesystem import Files
+    from zoo_pipeline.store.rundir import ANALYSIS, REPORT, SPEC
 
-    return write_report(absolute(root), name)
+    place = absolute(root)
+    if Files(place).names() == [ANALYSIS]:
+        raise StoreError(
+            f"{root}: has no {SPEC}; the pages of its analyses are there already, as {ANALYSIS}/NAME/PART/{REPORT}"
+        )
+    return write_report(place, name)
 
 
 def absolute(root: str) -> str:

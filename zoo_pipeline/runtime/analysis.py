@@ -179,8 +179,9 @@ def _trajectories(bag: Bag, recovery: Recovery, geometry: Geometry) -> pa.Table:
     truth = score_trajectories(recovery, bag.model, bag.time)
     unknown = truth.model_id < 0
     dated = np.isin(number, recovery.trajectory[(bag.model >= 0) & (bag.time >= 0)])
-    owner = pa.array(_first_rows(bag.model)[truth.model_id] if len(unknown) else [], pa.int64(), mask=unknown)
-    last = np.flatnonzero((recovery.trajectory >= 0) & (recovery.position == recovery.length[recovery.trajectory] - 1))
+    owner = pa.array(_first_rows(bag.model)[truth.model_id], mask=unknown)
+    kept = np.flatnonzero(recovery.trajectory >= 0)
+    last = kept[recovery.position[kept] == recovery.length[recovery.trajectory[kept]] - 1]
     last = last[np.argsort(recovery.trajectory[last])]
     decided = recovery.direction_decided
     return pa.table(

@@ -102,7 +102,7 @@ def part_name(dimension: int, layout: Layout | None, *, alone: bool) -> str:
     >>> part_name(85, None, alone=True), part_name(85, None, alone=False)
     ('d-85', 'd-85-unknown')
     >>> part_name(85, Layout.of({"w": (5, 17)}), alone=False)
-    'd-85-80f2f6ae'
+    'd-85-a5879b81'
     """
     if alone:
         return f"d-{dimension}"
