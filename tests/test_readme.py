@@ -24,19 +24,22 @@ from zoo_pipeline.recipes import load_config, recipe_names
 from zoo_pipeline.runtime.analysis import analyze_run
 from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of
 from zoo_pipeline.runtime.inline import InlineExecutor
+from zoo_pipeline.store.bag import KEYS
 from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.plain import TRUTH as TRUTH_COLUMNS
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.schema import buffers_schema
 from zoo_pipeline.store.states import Origin, TrainingState, publish_state
 from zoo_pipeline.store.survey import survey
-from zoo_pipeline.workflow import Options, run
+from zoo_pipeline.workflow import Options, analyze_into, run
 from zoo_pipeline.zoo import Zoo
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 FORMAT = (ROOT / "docs" / "format.md").read_text()
 BIN = Path(sys.executable).parent
-UNKNOWN_TRUTH = [("trajectories.parquet", "model_id"), ("trajectories.parquet", "purity")]  # null in others' bags only
+TRUTH = ("run", "model_id", "purity", "exact", "order_exact")
+UNKNOWN_TRUTH = [("trajectories.parquet", column) for column in TRUTH]  # null in others' bags only
 DEMO = "zoo run digits-demo --out runs/digits-demo --overwrite"
 
 
@@ -204,6 +207,30 @@ def test_every_column_is_documented_with_its_type_and_nulls(title, path, small_r
             assert field.nullable or nulls == 0, name
         elif (title, field.name) not in UNKNOWN_TRUTH:
             assert null == ("yes" if nulls else "no"), name
+
+
+def test_the_analysis_of_other_inputs_is_documented(small_run, tmp_path):
+    pq.write_table(pq.read_table(small_run / "checkpoints/group-00000.parquet"), tmp_path / "mine.parquet")
+    out, inputs = tmp_path / "out", [str(small_run), str(tmp_path / "mine.parquet")]
+    analyze_into(str(out), inputs, executor="inline")
+    text = section("Analyses of other inputs")
+    documented = [row for row in rows(text) if len(row) == 4]
+    found = pq.read_table(out / "analysis/default/d-1210/assignments.parquet")
+    keys = [row for row in documented if row[2] in ("yes", "no") and row[0] not in ("`weights`", "`step`")]
+    keys = keys[-len(KEYS) :]
+    assert [(row[0].strip("`"), row[1]) for row in keys] == [(field.name, str(field.type)) for field in KEYS]
+    assert found.schema.names[: len(KEYS)] == KEYS.names
+    assert [str(found.schema.field(name).type) for name in KEYS.names] == [str(field.type) for field in KEYS]
+    assert [row[0].strip("`") for row in keys if row[2] == "no"] == ["run"]
+    assert [row[0].strip("`") for row in documented if row not in keys] == ["weights", *TRUTH_COLUMNS]
+    example = json.loads(blocks(text, "json")[0])
+    summary = json.loads((out / "analysis/default/summary.json").read_text())
+    assert [row[0].strip("`") for row in rows(text) if len(row) == 2] == list(summary) == list(example)
+    assert example["parts"]["d-1210"].keys() == summary["parts"]["d-1210"].keys()
+    assert {path.name for path in (out / "analysis/default").iterdir()} == {"summary.json", "d-1210"}
+    for name in ("assignments", "trajectories", "geometry", "linkage", "summary.json", "report.html"):
+        assert name in text
+        assert list((out / "analysis/default/d-1210").glob(f"{name}*"))
 
 
 def test_every_key_of_the_json_files_is_documented_and_in_its_example(small_run):

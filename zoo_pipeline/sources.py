@@ -43,9 +43,10 @@ def find_source(given: str, place: str) -> Source:
     Raises:
         StoreError: it is neither a run nor Parquet files.
     """
+    place = place.rstrip("/") or "/"
     files = Files(place)
     if files.is_file():
-        folder, _, name = place.rstrip("/").rpartition("/")
+        folder, _, name = place.rpartition("/")
         return Source(given, folder or "/", ((name, given),))
     names = files.names()
     if SPEC in names:
