@@ -41,6 +41,7 @@ BIN = Path(sys.executable).parent
 TRUTH = ("run", "model_id", "purity", "exact", "order_exact")
 UNKNOWN_TRUTH = [("trajectories.parquet", column) for column in TRUTH]  # null in others' bags only
 DEMO = "zoo run digits-demo --out runs/digits-demo --overwrite"
+FOUND = "zoo analyze runs/digits-demo/checkpoints --out runs/found --executor inline"
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -66,7 +67,7 @@ def named(text: str) -> list[str]:
 
 COMMANDS = [line for block in blocks(README, "bash") for line in block.splitlines()]
 TOO_LONG = [line for line in COMMANDS if line.startswith("zoo run mnist-")]
-CHEAP = [line for line in COMMANDS if line.startswith("zoo ") and line not in [DEMO, *TOO_LONG]]
+CHEAP = [line for line in COMMANDS if line.startswith("zoo ") and line not in [DEMO, FOUND, *TOO_LONG]]
 ELSEWHERE = [line for line in COMMANDS if line.startswith(("make ", "ray "))]
 
 
@@ -77,17 +78,18 @@ def shell(line: str, place: Path) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A working directory in which the README's first command, which the others build on, has been run as written."""
+    """A working directory in which the README's commands that the others build on have been run as written."""
     place = tmp_path_factory.mktemp("readme")
-    done = shell(DEMO, place)
-    assert done.returncode == 0, done.stderr
-    (place / "output.txt").write_text(done.stdout)
+    for line, output in ((DEMO, "output.txt"), (FOUND, "found.txt")):
+        done = shell(line, place)
+        assert done.returncode == 0, done.stderr
+        (place / output).write_text(done.stdout)
     return place
 
 
 def test_every_command_of_the_readme_is_tested_somewhere():
-    assert DEMO in COMMANDS
-    assert sorted([DEMO, *TOO_LONG, *CHEAP, *ELSEWHERE]) == sorted(COMMANDS)
+    assert {DEMO, FOUND} <= {*COMMANDS}
+    assert sorted([DEMO, FOUND, *TOO_LONG, *CHEAP, *ELSEWHERE]) == sorted(COMMANDS)
     assert len(CHEAP) >= 4
 
 
@@ -214,18 +216,18 @@ def test_the_analysis_of_other_inputs_is_documented(small_run, tmp_path):
     out, inputs = tmp_path / "out", [str(small_run), str(tmp_path / "mine.parquet")]
     analyze_into(str(out), inputs, executor="inline")
     text = section("Analyses of other inputs")
-    documented = [row for row in rows(text) if len(row) == 4]
+    read, written = text.split("**The results.**")
+    assert named(read) == ["weights", *TRUTH_COLUMNS]
+    keys = [row for row in rows(written) if len(row) == 4]
+    assert [(name.strip("`"), kind) for name, kind, *_ in keys] == [(field.name, str(field.type)) for field in KEYS]
     found = pq.read_table(out / "analysis/default/d-1210/assignments.parquet")
-    keys = [row for row in documented if row[2] in ("yes", "no") and row[0] not in ("`weights`", "`step`")]
-    keys = keys[-len(KEYS) :]
-    assert [(row[0].strip("`"), row[1]) for row in keys] == [(field.name, str(field.type)) for field in KEYS]
     assert found.schema.names[: len(KEYS)] == KEYS.names
-    assert [str(found.schema.field(name).type) for name in KEYS.names] == [str(field.type) for field in KEYS]
-    assert [row[0].strip("`") for row in keys if row[2] == "no"] == ["run"]
-    assert [row[0].strip("`") for row in documented if row not in keys] == ["weights", *TRUTH_COLUMNS]
+    assert [str(found.schema.field(field.name).type) for field in KEYS] == [str(field.type) for field in KEYS]
+    assert [name.strip("`") for name, _, null, _ in keys if null == "no"] == ["run"]
+    assert found["run"].null_count == 0
     example = json.loads(blocks(text, "json")[0])
     summary = json.loads((out / "analysis/default/summary.json").read_text())
-    assert [row[0].strip("`") for row in rows(text) if len(row) == 2] == list(summary) == list(example)
+    assert [row[0].strip("`") for row in rows(written) if len(row) == 2] == list(summary) == list(example)
     assert example["parts"]["d-1210"].keys() == summary["parts"]["d-1210"].keys()
     assert {path.name for path in (out / "analysis/default").iterdir()} == {"summary.json", "d-1210"}
     for name in ("assignments", "trajectories", "geometry", "linkage", "summary.json", "report.html"):

@@ -14,7 +14,7 @@ from zoo_pipeline.models import Layout
 from zoo_pipeline.runtime.reporting import bag_page
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.sources import Source, read_bags
-from zoo_pipeline.store.analyses import Analysis, Part, check_place, write_analysis, write_parts
+from zoo_pipeline.store.analyses import AnalysedPart, Analysis, check_place, write_analysis, write_parts
 from zoo_pipeline.store.bag import Bag, gather
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.trajectories import (
@@ -82,7 +82,7 @@ def analyze_sources(
     with torch_threads(threads):
         for part, bag in parts.items():
             analysis = analyze_bag(bag, {"reading": reading})
-            analysed.append(Part(part, analysis, bag_page(bag, analysis)))
+            analysed.append(AnalysedPart(part, analysis, bag_page(bag, analysis)))
     if not any(len(part.analysis.trajectories) for part in analysed):
         raise StoreError("nothing to analyse: no checkpoint has only finite weights")
     write_parts(Files(out), name, [source.given for source in sources], analysed)

@@ -28,7 +28,7 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class Part:
+class AnalysedPart:
     """The analysis of all rows of one layout, of several that were made together, and its page."""
 
     name: str
@@ -66,7 +66,7 @@ def check_place(files: Files) -> None:
     files.check_writable()
 
 
-def write_parts(files: Files, name: str, inputs: Sequence[str], parts: Sequence[Part]) -> None:
+def write_parts(files: Files, name: str, inputs: Sequence[str], parts: Sequence[AnalysedPart]) -> None:
     """Write analyses that were made together, in place of older ones of the same name; the summary of all comes last.
 
     Args:
