@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from zoo_pipeline.errors import StoreError, ZooError
+from zoo_pipeline.store.analyses import analysis_exists
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.shards import contents_sha256
 from zoo_pipeline.workflow import Options, analyze, analyze_into, report, train
 from zoo_pipeline.zoo import Zoo
@@ -188,6 +190,24 @@ def test_an_analysis_is_replaced_whole_and_only_on_request(plain, tmp_path):
     assert table(out, "d-1210").equals(table(out, "d-1210", analysis="second"))
     with pytest.raises(StoreError, match="pages of its analyses are there already"):
         report(str(out))
+
+
+def test_an_analysis_that_was_not_written_whole_counts_as_none_and_is_made_again(plain, tmp_path, monkeypatch):
+    out, real = tmp_path / "out", Files.replace
+    pq.write_table(pa.table({"weights": [[1.0, 2.0]]}), tmp_path / "short.parquet")
+
+    def full(files, name, data):
+        if "d-1210/report" in name:
+            raise StoreError("No space left on device")
+        real(files, name, data)
+
+    monkeypatch.setattr(Files, "replace", full)
+    with pytest.raises(StoreError, match="No space left"):
+        into(out, plain, tmp_path / "short.parquet")
+    assert not analysis_exists(Files(str(out)), "default")
+    monkeypatch.undo()
+    into(out, plain)
+    assert sorted(path.name for path in (out / "analysis/default").iterdir()) == ["d-1210", "summary.json"]
 
 
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_read(small_run, plain, tmp_path, monkeypatch):

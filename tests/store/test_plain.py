@@ -129,7 +129,7 @@ NARROW = {"zoo.layout": Layout.of({"all": (5,)}).to_json()}
         (pa.table({"weights": [[1.0]], "model_id": [True]}), r"column model_id: is bool, expected whole numbers"),
         (pa.table({"weights": [[1.0]], "step": [1.5]}), r"column step: holds 1\.5, expected whole numbers"),
         (pa.table({"weights": [[1.0]], "step": pa.array([2**63], pa.uint64())}), r"column step: .*not in range"),
-        (pa.table({"weights": [[1.0] * 5, [1.0]]}).replace_schema_metadata(NARROW), r"row 1 has 1 weights, the layout"),
+        (pa.table({"weights": [[1.0] * 5, [1.0]]}).replace_schema_metadata(NARROW), r"row 1 has 1 weight, the layout"),
         (
             pa.table({"weights": [[1.0]]}).replace_schema_metadata({"zoo.layout": json.dumps({"version": 9})}),
             r"layout: not readable \('tensors'\); expected the JSON of docs/format.md",

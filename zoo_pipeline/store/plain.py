@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.bag import UNKNOWN, Bag, Integers, named
@@ -48,13 +49,15 @@ def read_plain(files: Files, name: str, shown: str, layout: Layout | None = None
                 dimension = weights.shape[1]
                 if own is not None and own.dimension != dimension:
                     raise StoreError(
-                        f"row {rows[0]} has {dimension:,} weights, the layout in its metadata {own.dimension:,}"
+                        f"row {rows[0]} has {plural(dimension, 'weight')}, the layout in its metadata {own.dimension:,}"
                     )
                 blocks.setdefault(dimension, []).append((rows, weights, truth))
         except StoreError as error:
             raise StoreError(f"{shown}: {error}") from None
-    fits = {dimension: layout if layout and layout.dimension == dimension else None for dimension in blocks}
-    return [_bag(shown, own or fits[dimension], parts) for dimension, parts in blocks.items()]
+    fitting = layout.dimension if layout else None
+    return [
+        _bag(shown, own or (layout if dimension == fitting else None), parts) for dimension, parts in blocks.items()
+    ]
 
 
 def _bag(shown: str, layout: Layout | None, blocks: list[Block]) -> Bag:
