@@ -1,4 +1,4 @@
-"""Analyse a run as a Ray job: `ray job submit --working-dir . … -- python jobs/analyze.py RUN`."""
+"""Analyse runs as a Ray job: `ray job submit --working-dir . … -- python jobs/analyze.py RUN`."""
 
 import sys
 

@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from zoo_pipeline.cli import _tell, main
+from zoo_pipeline.models import Layout
 from zoo_pipeline.runtime.training import TrainingReport
 from zoo_pipeline.store.shards import contents_sha256
 
@@ -164,7 +166,7 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
         (["plan", "digits-demo", "--set", "zoo.dataset=digit"], "digit: no such dataset (did you mean digits?)"),
         (["train", "x" * 300 + ".yaml", "--out", "OUT"], "File name too long"),
         (["train", "digits-demo", "--out", "simplecache::memory://x"], "chained addresses"),
-        (["analyze", "OUT"], "has no spec.json; is this a run directory?"),
+        (["analyze", "OUT"], "has no spec.json and no *.parquet; expected a run, a folder of Parquet files or one"),
         (["report", "OUT"], "has no spec.json; is this a run directory?"),
         (["status", "OUT"], "has no spec.json; is this a run directory?"),
         (["status", "nosuch://bucket/run"], "install its fsspec driver"),
@@ -185,6 +187,77 @@ def test_a_mistake_gets_one_line_exit_code_2_and_nothing_written(arguments, mess
     assert len(captured.err.strip().splitlines()) == 1
     assert captured.out == ""
     assert not out.exists()
+
+
+@pytest.fixture
+def bag(tmp_path, monkeypatch) -> Path:
+    """The working directory, with plain files that are right and wrong, and places to write to that are."""
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.table({"weights": [[1.0, 2.0], [1.0, 2.5], [-3.0, 1.0]]}), "good.parquet")
+    pq.write_table(pa.table({"weights": [["a"]]}), "text.parquet")
+    pq.write_table(pa.table({"weights": [[1.0, 2.0], None]}), "null.parquet")
+    pq.write_table(pa.table({"weights": pa.array([], pa.list_(pa.float32()))}), "empty.parquet")
+    Path("broken.parquet").write_bytes(b"PAR1")
+    Path("odd.json").write_text("{")
+    Path("layout.json").write_text(Layout.of({"w": (3,)}).to_json())
+    Path("full").mkdir()
+    Path("full/diary.txt").write_text("mine")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["good.parquet"], "good.parquet: holds Parquet files and is no run; --out DIR says where the analysis goes"),
+        (["good.parquet", "RUN"], "several inputs, and files with --layout, need --out DIR"),
+        (["RUN", "--layout", "layout.json"], "several inputs, and files with --layout, need --out DIR"),
+        (["nowhere", "--out", "OUT"], "nowhere: has no spec.json and no *.parquet; expected a run, a folder"),
+        (["good.parquet", "nowhere.parquet", "--out", "OUT"], "nowhere.parquet: has no spec.json and no *.parquet"),
+        (["full", "--out", "OUT"], "full: has no spec.json and no *.parquet"),
+        (["good.parquet", "text.parquet", "--out", "OUT"], "text.parquet: column weights: is list<"),
+        (["null.parquet", "--out", "OUT"], "null.parquet: row 1 has no weights, but null"),
+        (["broken.parquet", "--out", "OUT"], "broken.parquet: damaged or not Parquet"),
+        (["empty.parquet", "--out", "OUT"], "nothing to analyse: not one row"),
+        (["good.parquet", "./good.parquet", "--out", "OUT"], "good.parquet is named twice; leave one of them out"),
+        (["RUN", "RUN", "--out", "OUT"], "is named twice; leave one of them out"),
+        (["RUN", "--out", "RUN"], "run: lies in the run"),
+        (["RUN", "--out", "RUN/more"], "more: lies in the run"),
+        (["RUN", "--out", "OUT", "--layout", "layout.json"], "--layout: describes plain Parquet files; a run says"),
+        (
+            ["good.parquet", "--out", "OUT", "--layout", "nowhere.json"],
+            "--layout nowhere.json: cannot be read: No such",
+        ),
+        (["good.parquet", "--out", "OUT", "--layout", "odd.json"], "--layout odd.json: layout: not readable"),
+        (["good.parquet", "--out", "OUT", "--layout", "layout.json"], "describes 3 weights, but the rows have 2"),
+        (["good.parquet", "--out", "full"], "full: not empty and no place of analyses (holds diary.txt)"),
+        (["good.parquet", "--out", "/proc/zoo"], "cannot be written"),
+        (["good.parquet", "--out", "good.parquet"], "no place of analyses (holds good.parquet)"),
+        (["good.parquet", "--out", "OUT", "--name", "a/b"], "--name a/b: expected letters"),
+        (["good.parquet", "--out", ""], "expected a path or a URI, got an empty text"),
+        ([], "Missing argument 'INPUT…'"),
+    ],
+)
+def test_a_mistake_in_what_is_analysed_gets_one_line_and_nothing_is_written(arguments, message, capsys, bag, small_run):
+    arguments = [argument.replace("RUN", str(small_run)).replace("OUT", "out") for argument in arguments]
+    before = [sorted(root.rglob("*")) for root in (bag, small_run)]
+    assert main(["analyze", *arguments, *(INLINE if arguments else [])]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert captured.out == ""
+    assert [sorted(root.rglob("*")) for root in (bag, small_run)] == before
+
+
+def test_anyones_bag_is_analysed_and_every_part_told(capsys, bag):
+    pq.write_table(pa.table({"weights": [[1.0, 2.0, 3.0]]}), "longer.parquet")
+    assert main(["analyze", "good.parquet", "longer.parquet", "--out", "out", "--name", "first", *INLINE]) == 0
+    told = capsys.readouterr().out
+    assert "d-2: 3 checkpoints of 2 weights" in told
+    assert "d-3: 1 checkpoint of 3 weights" in told
+    for part in ("d-2", "d-3"):
+        assert f"report: out/analysis/first/{part}/report.html" in told
+        assert Path(f"out/analysis/first/{part}/report.html").exists()
+    assert pq.read_table("out/analysis/first/d-2/assignments.parquet")["file"].to_pylist() == ["good.parquet"] * 3
 
 
 def test_all_mistakes_of_a_configuration_are_told_at_once(capsys, tmp_path):

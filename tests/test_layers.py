@@ -22,7 +22,7 @@ FLOORS = (
     ("cli",),
     ("workflow", "tables"),
     ("runtime",),
-    ("zoo",),
+    ("zoo", "sources"),
     ("training", "trajectories", "store", "report"),
     ("data", "models"),
     ("recipes", "expansion", "mistakes"),

@@ -24,20 +24,24 @@ from zoo_pipeline.recipes import load_config, recipe_names
 from zoo_pipeline.runtime.analysis import analyze_run
 from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of
 from zoo_pipeline.runtime.inline import InlineExecutor
+from zoo_pipeline.store.bag import KEYS
 from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.plain import TRUTH as TRUTH_COLUMNS
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.schema import buffers_schema
 from zoo_pipeline.store.states import Origin, TrainingState, publish_state
 from zoo_pipeline.store.survey import survey
-from zoo_pipeline.workflow import Options, run
+from zoo_pipeline.workflow import Options, analyze_into, run
 from zoo_pipeline.zoo import Zoo
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 FORMAT = (ROOT / "docs" / "format.md").read_text()
 BIN = Path(sys.executable).parent
-UNKNOWN_TRUTH = [("trajectories.parquet", "model_id"), ("trajectories.parquet", "purity")]  # null in others' bags only
+TRUTH = ("run", "model_id", "purity", "exact", "order_exact")
+UNKNOWN_TRUTH = [("trajectories.parquet", column) for column in TRUTH]  # null in others' bags only
 DEMO = "zoo run digits-demo --out runs/digits-demo --overwrite"
+FOUND = "zoo analyze runs/digits-demo/checkpoints --out runs/found --executor inline"
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -63,7 +67,7 @@ def named(text: str) -> list[str]:
 
 COMMANDS = [line for block in blocks(README, "bash") for line in block.splitlines()]
 TOO_LONG = [line for line in COMMANDS if line.startswith("zoo run mnist-")]
-CHEAP = [line for line in COMMANDS if line.startswith("zoo ") and line not in [DEMO, *TOO_LONG]]
+CHEAP = [line for line in COMMANDS if line.startswith("zoo ") and line not in [DEMO, FOUND, *TOO_LONG]]
 ELSEWHERE = [line for line in COMMANDS if line.startswith(("make ", "ray "))]
 
 
@@ -74,17 +78,18 @@ def shell(line: str, place: Path) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A working directory in which the README's first command, which the others build on, has been run as written."""
+    """A working directory in which the README's commands that the others build on have been run as written."""
     place = tmp_path_factory.mktemp("readme")
-    done = shell(DEMO, place)
-    assert done.returncode == 0, done.stderr
-    (place / "output.txt").write_text(done.stdout)
+    for line, output in ((DEMO, "output.txt"), (FOUND, "found.txt")):
+        done = shell(line, place)
+        assert done.returncode == 0, done.stderr
+        (place / output).write_text(done.stdout)
     return place
 
 
 def test_every_command_of_the_readme_is_tested_somewhere():
-    assert DEMO in COMMANDS
-    assert sorted([DEMO, *TOO_LONG, *CHEAP, *ELSEWHERE]) == sorted(COMMANDS)
+    assert {DEMO, FOUND} <= {*COMMANDS}
+    assert sorted([DEMO, FOUND, *TOO_LONG, *CHEAP, *ELSEWHERE]) == sorted(COMMANDS)
     assert len(CHEAP) >= 4
 
 
@@ -204,6 +209,30 @@ def test_every_column_is_documented_with_its_type_and_nulls(title, path, small_r
             assert field.nullable or nulls == 0, name
         elif (title, field.name) not in UNKNOWN_TRUTH:
             assert null == ("yes" if nulls else "no"), name
+
+
+def test_the_analysis_of_other_inputs_is_documented(small_run, tmp_path):
+    pq.write_table(pq.read_table(small_run / "checkpoints/group-00000.parquet"), tmp_path / "mine.parquet")
+    out, inputs = tmp_path / "out", [str(small_run), str(tmp_path / "mine.parquet")]
+    analyze_into(str(out), inputs, executor="inline")
+    text = section("Analyses of other inputs")
+    read, written = text.split("**The results.**")
+    assert named(read) == ["weights", *TRUTH_COLUMNS]
+    keys = [row for row in rows(written) if len(row) == 4]
+    assert [(name.strip("`"), kind) for name, kind, *_ in keys] == [(field.name, str(field.type)) for field in KEYS]
+    found = pq.read_table(out / "analysis/default/d-1210/assignments.parquet")
+    assert found.schema.names[: len(KEYS)] == KEYS.names
+    assert [str(found.schema.field(field.name).type) for field in KEYS] == [str(field.type) for field in KEYS]
+    assert [name.strip("`") for name, _, null, _ in keys if null == "no"] == ["run"]
+    assert found["run"].null_count == 0
+    example = json.loads(blocks(text, "json")[0])
+    summary = json.loads((out / "analysis/default/summary.json").read_text())
+    assert [row[0].strip("`") for row in rows(written) if len(row) == 2] == list(summary) == list(example)
+    assert example["parts"]["d-1210"].keys() == summary["parts"]["d-1210"].keys()
+    assert {path.name for path in (out / "analysis/default").iterdir()} == {"summary.json", "d-1210"}
+    for name in ("assignments", "trajectories", "geometry", "linkage", "summary.json", "report.html"):
+        assert name in text
+        assert list((out / "analysis/default/d-1210").glob(f"{name}*"))
 
 
 def test_every_key_of_the_json_files_is_documented_and_in_its_example(small_run):

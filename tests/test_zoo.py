@@ -35,6 +35,20 @@ def test_some_models_and_epochs_are_the_same_rows(small_run):
     assert len(zoo.checkpoints(model_ids=[99])) == 0
 
 
+def test_a_run_is_a_bag_without_its_diverged_models(small_run, monkeypatch):
+    zoo = Zoo(str(small_run))
+    monkeypatch.setattr(Zoo, "diverged", {2})
+    bag = zoo.bag()
+    hidden = np.repeat(np.arange(6) == 2, 4)
+    assert np.isnan(bag.weights[hidden]).all()
+    assert np.array_equal(bag.weights[~hidden], zoo.weights()[~hidden])
+    assert (bag.layout, bag.run, bag.name, bag.complete) == (zoo.layout, zoo.key, "digits-demo", True)
+    assert bag.keys.column_names == ["run", "model_id", "epoch"]
+    assert bag.model.tolist() == np.repeat(np.arange(6), 4).tolist()
+    assert bag.time.tolist() == [0, 1, 2, 3] * 6
+    assert bag.metrics.equals(zoo.checkpoints().select(bag.metrics.column_names))
+
+
 def test_a_rebuilt_network_has_the_accuracy_that_was_recorded(small_run):
     zoo, digits = Zoo(str(small_run)), load_dataset("digits")
     for model_id, epoch in ((0, 0), (3, 2), (5, 3)):

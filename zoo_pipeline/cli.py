@@ -27,6 +27,15 @@ app = typer.Typer(
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="name of a recipe, or a YAML file")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="run directory: a local path or an fsspec URI")]
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="INPUT…", help="runs, folders of Parquet files with a column weights, such files")
+]
+AnalysisOut = Annotated[
+    str | None, typer.Option("--out", metavar="DIR", help="where the analysis goes; without it, into the one run")
+]
+LayoutFile = Annotated[
+    Path | None, typer.Option("--layout", metavar="FILE.json", help="layout of plain Parquet files that lack one")
+]
 Out = Annotated[str, typer.Option("--out", metavar="RUN", help="run directory to write")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="A.B=VALUE", help="change one value; repeatable")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", envvar="ZOO_DATA_DIR", help="holds mnist/ and the like")]
@@ -95,14 +104,24 @@ def train(
 
 @app.command()
 def analyze(
-    run: Run,
+    inputs: Inputs,
+    out: AnalysisOut = None,
+    layout: LayoutFile = None,
     name: Name = workflow.DEFAULT_ANALYSIS,
     overwrite: Overwrite = False,
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
 ) -> None:
-    """Recover the trajectories of a run from its weights alone, and score them against the truth."""
-    console.print(summary_table(workflow.analyze(run, name, overwrite, executor, ray_address)))
+    """Recover trajectories from weights alone, and score them where the truth is known."""
+    if out is None:
+        if len(inputs) > 1 or layout is not None:
+            raise ConfigError("several inputs, and files with --layout, need --out DIR, where their analysis goes")
+        console.print(summary_table(workflow.analyze(inputs[0], name, overwrite, executor, ray_address)))
+        return
+    parts = workflow.analyze_into(out, inputs, layout, name, overwrite, executor, ray_address)
+    for part, summary in parts.items():
+        console.print(summary_table(summary))
+        console.print(f"report: {out.rstrip('/')}/analysis/{name}/{part}/report.html", soft_wrap=True)
 
 
 @app.command()

@@ -123,10 +123,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
         )
     left_out = summary["left_out"]
     if left_out["checkpoints"]:
-        table.add_row(
-            "left out (diverged)",
-            f"{plural(left_out['models'], 'model')}, {plural(left_out['checkpoints'], 'checkpoint')}",
-        )
+        models = f"{plural(left_out['models'], 'model')}, " if left_out["models"] else ""
+        table.add_row("left out (not finite)", f"{models}{plural(left_out['checkpoints'], 'checkpoint')}")
     table.add_row("analysis", f"{sum(summary['seconds'].values()):.1f} s")
     return table
 

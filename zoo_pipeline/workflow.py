@@ -15,6 +15,7 @@ from zoo_pipeline.recipes import load_config, load_configs, published_names
 
 if TYPE_CHECKING:
     from zoo_pipeline.runtime.training import TrainingReport
+    from zoo_pipeline.store.filesystem import Files
     from zoo_pipeline.store.rundir import RunDirectory
 
 # torch, ray, pyarrow and plotly are imported by the commands that need them: `zoo plan` and mistakes answer at once.
@@ -138,26 +139,66 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
 def analyze(
     root: str, name: str = DEFAULT_ANALYSIS, overwrite: bool = False, executor: str = "ray", address: str | None = None
 ) -> dict[str, Any]:
-    """Analyse a run, and return the summary.
+    """Analyse a run, write the analysis into it, and return the summary.
 
     Raises:
-        ZooError: the run cannot be read, or has an analysis of that name already.
+        ZooError: it is no run or cannot be read, or has an analysis of that name already.
     """
     from zoo_pipeline.runtime.analysis import analyze_run
     from zoo_pipeline.runtime.opening import open_executor
-    from zoo_pipeline.store.analyses import analysis_exists
-    from zoo_pipeline.store.rundir import RunDirectory
+    from zoo_pipeline.sources import find_source
+    from zoo_pipeline.store.filesystem import Files
 
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ConfigError(f"--name {name}: expected letters, digits, '.', '_' and '-', such as {DEFAULT_ANALYSIS}")
     place = absolute(root)
-    run_directory = RunDirectory(place)
-    run_directory.spec  # noqa: B018  (refuses what is no run before Ray is started)
-    if analysis_exists(run_directory.files, name) and not overwrite:
-        raise StoreError(f"{place}: already has an analysis {name}; use another --name, or --overwrite to replace it")
+    if find_source(root, place).run is None:  # refused before Ray is started
+        raise ConfigError(f"{root}: holds Parquet files and is no run; --out DIR says where the analysis goes")
+    _check_name(Files(place), name, overwrite)
     with open_executor(executor, Resources(), address) as opened:
         summary: dict[str, Any] = opened.call(analyze_run, place, name)
     return summary
+
+
+def analyze_into(
+    out: str,
+    inputs: Sequence[str],
+    layout: Path | None = None,
+    name: str = DEFAULT_ANALYSIS,
+    overwrite: bool = False,
+    executor: str = "ray",
+    address: str | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Analyse runs and plain Parquet files together, the rows of each length and layout apart, with a page for each.
+
+    Args:
+        out: a new or empty directory, or one with other analyses; the results go there, the inputs stay as they are.
+        inputs: runs, folders of Parquet files, and Parquet files.
+        layout: JSON file with the layout of plain files that have none in their metadata.
+        name: of the analysis.
+        overwrite: replace an analysis of that name.
+        executor: "ray" or "inline".
+        address: of Ray.
+
+    Returns:
+        The summary of each part, by the part's name; it lies in `out`/analysis/`name`/PART.
+
+    Raises:
+        ZooError: an input cannot be read, or the results not be written where they are to go; nothing is written then.
+    """
+    from zoo_pipeline.runtime.analysis import analyze_sources
+    from zoo_pipeline.runtime.opening import open_executor
+    from zoo_pipeline.sources import check_sources, find_source, layout_file
+    from zoo_pipeline.store.analyses import check_place
+    from zoo_pipeline.store.filesystem import Files
+
+    place = absolute(out)
+    sources = [find_source(given, absolute(given)) for given in inputs]
+    known = layout_file(layout) if layout else None
+    check_sources(sources, known, place)
+    check_place(Files(place))
+    _check_name(Files(place), name, overwrite)
+    with open_executor(executor, Resources(), address) as opened:
+        summaries: dict[str, dict[str, Any]] = opened.call(analyze_sources, sources, known, place, name)
+    return summaries
 
 
 def report(root: str, name: str = DEFAULT_ANALYSIS) -> str:
@@ -167,8 +208,15 @@ def report(root: str, name: str = DEFAULT_ANALYSIS) -> str:
         StoreError: there is no such run or analysis.
     """
     from zoo_pipeline.runtime.reporting import write_report
+    from zoo_pipeline.store.filesystem import Files
+    from zoo_pipeline.store.rundir import ANALYSIS, REPORT, SPEC
 
-    return write_report(absolute(root), name)
+    place = absolute(root)
+    if Files(place).names() == [ANALYSIS]:
+        raise StoreError(
+            f"{root}: has no {SPEC}; the pages of its analyses are there already, as {ANALYSIS}/NAME/PART/{REPORT}"
+        )
+    return write_report(place, name)
 
 
 def absolute(root: str) -> str:
@@ -200,6 +248,18 @@ def status(root: str) -> dict[str, Any]:
     from zoo_pipeline.store.survey import survey
 
     return survey(RunDirectory(absolute(root)))
+
+
+def _check_name(files: "Files", name: str, overwrite: bool) -> None:
+    """Refuse a name that is none, and one that is taken unless that is to be replaced."""
+    from zoo_pipeline.store.analyses import analysis_exists
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ConfigError(f"--name {name}: expected letters, digits, '.', '_' and '-', such as {DEFAULT_ANALYSIS}")
+    if analysis_exists(files, name) and not overwrite:
+        raise StoreError(
+            f"{files.root}: already has an analysis {name}; use another --name, or --overwrite to replace it"
+        )
 
 
 def _prepare(options: Options, analysed: bool = False) -> "tuple[Plan, Dataset, RunDirectory]":

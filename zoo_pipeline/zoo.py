@@ -19,9 +19,10 @@ from zoo_pipeline.config import ZooSpec
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.points import points
+from zoo_pipeline.store.bag import Bag, named
 from zoo_pipeline.store.reading import CheckpointFiles
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
-from zoo_pipeline.store.schema import SCALAR_NAMES, buffers_schema, checkpoint_schema
+from zoo_pipeline.store.schema import METRIC_NAMES, SCALAR_NAMES, buffers_schema, checkpoint_schema
 from zoo_pipeline.store.shards import open_shard, read_footer
 
 Ids = Sequence[int] | None
@@ -107,6 +108,22 @@ class Zoo:
             StoreError: the networks of this run have no buffers.
         """
         return self._buffers.vectors(_wanted(model_ids, epochs))
+
+    def bag(self) -> Bag:
+        """All checkpoints, to be analysed; the weights of models that are flagged as diverged are NaN."""
+        checkpoints, weights = self.checkpoints(), self.weights()
+        weights[np.isin(checkpoints["model_id"].to_numpy(), list(self.diverged))] = np.nan
+        run = named(self.key, len(checkpoints))
+        return Bag(
+            weights=weights,
+            layout=self.layout,
+            keys=pa.table({"run": run, **{name: checkpoints[name] for name in ("model_id", "epoch")}}),
+            step=checkpoints["step"].to_numpy(),
+            metrics=checkpoints.select(METRIC_NAMES),
+            name=self.spec["name"],
+            run=self.key,
+            complete=self.complete,
+        )
 
     def load_model(self, model_id: int, epoch: int) -> nn.Module:
         """The network of one checkpoint, ready to be called.

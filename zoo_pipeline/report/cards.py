@@ -74,10 +74,13 @@ def left_out_note(summary: dict[str, Any]) -> str | None:
     models, checkpoints = int(left_out.get("models") or 0), int(left_out.get("checkpoints") or 0)
     if not models and not checkpoints:
         return None
+    kept = "They are kept in the files as they are; no score counts them."
+    if not models:
+        were = "was" if checkpoints == 1 else "were"
+        return f"{plural(checkpoints, 'checkpoint')} with weights that are not finite numbers {were} left out. {kept}"
     return (
         f"{plural(models, 'model')} diverged (weights that are not finite numbers) and "
-        f"{'was' if models == 1 else 'were'} left out of the analysis with {plural(checkpoints, 'checkpoint')}. "
-        "They are kept in the files as they are; no score counts them."
+        f"{'was' if models == 1 else 'were'} left out of the analysis with {plural(checkpoints, 'checkpoint')}. {kept}"
     )
 
 

@@ -81,13 +81,26 @@ class ReportData:
         _, number = np.unique(np.stack([run, model_id], axis=1), axis=0, return_inverse=True)
         return np.where(known, number.reshape(-1), -1).astype(np.int64)
 
+    @property
+    def of_a_run(self) -> bool:
+        """Whether the analysis lies in the run that it is of; otherwise its rows are named by files, too."""
+        return "file" not in self.assignments.column_names
+
+    @cached_property
+    def several_runs(self) -> bool:
+        """Whether the checkpoints come from more than one run, so that models are named with theirs."""
+        return len(set(texts(self.assignments, "run"))) > 1
+
     @cached_property
     def model_label(self) -> list[str]:
         """What to call the model of every checkpoint; names the run only where there are several."""
         runs = texts(self.assignments, "run")
-        several = len(set(runs)) > 1
         return [
-            "model unknown" if model_id < 0 else f"{run} / model {model_id}" if several else f"model {model_id}"
+            "model unknown"
+            if model_id < 0
+            else f"{run} / model {model_id}"
+            if self.several_runs
+            else f"model {model_id}"
             for run, model_id in zip(runs, integers(self.assignments, "model_id").tolist(), strict=True)
         ]
 

@@ -36,6 +36,7 @@ def render(data: ReportData) -> str:
     geometry, training = geometry_panels(data), training_panels(data)
     return _environment().get_template("page.html.j2").render(
         name=data.name,
+        folder="analysis/NAME/" if data.of_a_run else "",
         facts=data.facts,
         headline=cards.headline(data.summary),
         left_out=cards.left_out_note(data.summary),

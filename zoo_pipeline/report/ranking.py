@@ -46,7 +46,7 @@ COLUMNS = (
 def worst_first(data: ReportData, most: int = MOST_ROWS) -> list[Row]:
     """The rows of the table: what is not exact, then what is out of order, then what has a doubtful direction."""
     trajectories = sorted(data.trajectories.to_pylist(), key=_badness)
-    return [_row(trajectory) for trajectory in trajectories[:most]]
+    return [_row(trajectory, data.several_runs) for trajectory in trajectories[:most]]
 
 
 def _badness(trajectory: dict[str, Any]) -> tuple[float, ...]:
@@ -64,12 +64,12 @@ def _badness(trajectory: dict[str, Any]) -> tuple[float, ...]:
     )
 
 
-def _row(trajectory: dict[str, Any]) -> Row:
+def _row(trajectory: dict[str, Any], several_runs: bool) -> Row:
     get = trajectory.get
     model, purity, tau = get("model_id"), get("purity"), get("kendall_tau")
     cells = [
         Cell(str(trajectory["trajectory"])),
-        Cell("n/a" if model is None else str(model)),
+        Cell("n/a" if model is None else f"{get('run')} / {model}" if several_runs else str(model)),
         Cell(count(get("length"))),
         Cell(score(purity), known(purity) and purity < 1),
         _yes_or_no(get("exact")),

@@ -1,6 +1,7 @@
-"""The analysis job: a run's weights in, four tables and a summary out."""
+"""The analysis job: weights in, four tables and a summary out."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,8 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.models import Layout
+from zoo_pipeline.runtime.reporting import bag_page
 from zoo_pipeline.runtime.threads import torch_threads
-from zoo_pipeline.store.analyses import Analysis, write_analysis
+from zoo_pipeline.sources import Source, read_bags
+from zoo_pipeline.store.analyses import AnalysedPart, Analysis, check_place, write_analysis, write_parts
+from zoo_pipeline.store.bag import Bag, gather
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.trajectories import (
     Geometry,
@@ -26,60 +31,117 @@ CUT_RULE = "largest gap in the single-linkage heights, leaves at 0 included"
 
 
 def analyze_run(root: str, name: str, *, threads: int) -> dict[str, Any]:
-    """Recover, describe and score the trajectories of one run, write the tables, and return the summary.
+    """Recover, describe and score the trajectories of one run, write the tables into it, and return the summary.
 
     Recovery sees weights and layout alone. Models flagged as diverged are left out before it.
 
     Raises:
         StoreError: the run cannot be read or written, or nothing of it can be analysed.
     """
+    zoo = Zoo(root)
+    try:
+        zoo.files.check_writable()
+    except StoreError as error:
+        raise StoreError(f"{error}; --out DIR puts the analysis elsewhere") from None
     with torch_threads(threads):
-        analysis = analyze_zoo(Zoo(root))
-    write_analysis(Files(root), name, analysis)
+        analysis = analyze_zoo(zoo)
+    write_analysis(zoo.files, name, analysis)
     return analysis.summary
 
 
+def analyze_sources(
+    sources: Sequence[Source], layout: Layout | None, out: str, name: str, *, threads: int
+) -> dict[str, dict[str, Any]]:
+    """Analyse the checkpoints of all sources together, those of each length and layout apart.
+
+    Nothing is written before everything has been analysed.
+
+    Args:
+        sources: runs and plain Parquet files.
+        layout: of the plain files' rows that it fits, where they have none of their own.
+        out: where the analyses and their pages go.
+        name: of the analysis.
+        threads: of torch.
+
+    Returns:
+        The summary of every part.
+
+    Raises:
+        StoreError: a source cannot be read, the place not be written, or nothing can be analysed.
+    """
+    check_place(Files(out))  # as the process sees it that writes
+    started = time.perf_counter()
+    parts = gather(list(read_bags(sources, layout)))
+    if layout is not None and all(bag.layout != layout for bag in parts.values()):
+        raise StoreError(
+            f"--layout: describes {layout.dimension:,} weights, but the rows have "
+            f"{', '.join(f'{bag.weights.shape[1]:,}' for bag in parts.values())}"
+        )
+    reading = (time.perf_counter() - started) / len(parts)
+    analysed = []
+    with torch_threads(threads):
+        for part, bag in parts.items():
+            analysis = analyze_bag(bag, {"reading": reading})
+            analysed.append(AnalysedPart(part, analysis, bag_page(bag, analysis)))
+    if not any(len(part.analysis.trajectories) for part in analysed):
+        raise StoreError("nothing to analyse: no checkpoint has only finite weights")
+    write_parts(Files(out), name, [source.given for source in sources], analysed)
+    return {part.name: part.analysis.summary for part in analysed}
+
+
 def analyze_zoo(zoo: Zoo) -> Analysis:
-    """Analyse an open run in memory."""
-    started = time.perf_counter()
-    checkpoints, weights = zoo.checkpoints(), zoo.weights()
-    model_id, epoch = checkpoints["model_id"].to_numpy(), checkpoints["epoch"].to_numpy()
-    diverged = np.isin(model_id, list(zoo.diverged))
-    seconds = {"reading": time.perf_counter() - started}
-    if diverged.all():
-        raise StoreError(f"{zoo.root}: every model diverged, so there is nothing to analyse; lower the learning rate")
+    """Analyse an open run in memory.
 
-    # The blind part gets weights and layout; a diverged model's rows are hidden from it as not finite.
-    tensors = [tensor.slice for tensor in zoo.layout.tensors]
-    seen = np.where(diverged[:, None], np.float32(np.nan), weights) if diverged.any() else weights
-    recovery = recover(seen, tensors)
-    seconds |= recovery.seconds
-    if len(recovery.length) == 0:
-        raise StoreError(f"{zoo.root}: no checkpoint has only finite weights, so there is nothing to analyse")
+    Raises:
+        StoreError: all its models diverged.
+    """
+    started = time.perf_counter()
+    bag = zoo.bag()
+    analysis = analyze_bag(bag, {"reading": time.perf_counter() - started})
+    if not len(analysis.trajectories):
+        raise StoreError(
+            f"{zoo.root}: every model diverged or has weights that are not finite, so there is nothing to analyse; "
+            f"lower the learning rate"
+        )
+    return analysis
+
+
+def analyze_bag(bag: Bag, seconds: dict[str, float]) -> Analysis:
+    """Analyse checkpoints of one layout.
+
+    Args:
+        bag: the checkpoints; those that are not finite are left out.
+        seconds: what the stages before took.
+    """
+    # The blind part gets weights and layout, and nothing else.
+    tensors = None if bag.layout is None else [tensor.slice for tensor in bag.layout.tensors]
+    recovery = recover(bag.weights, tensors)
+    seconds = seconds | recovery.seconds
 
     started = time.perf_counter()
-    geometry = bag_geometry(seen, recovery.trajectory, recovery.position)
+    geometry = bag_geometry(bag.weights, recovery.trajectory, recovery.position)
     seconds["geometry"] = time.perf_counter() - started
 
     started = time.perf_counter()
-    scores = score(recovery, seen, model_id, epoch)
-    trajectories = _trajectories(recovery, geometry, model_id, epoch)
+    scores = score(recovery, bag.weights, bag.model, bag.time)
+    trajectories = _trajectories(bag, recovery, geometry)
     seconds["scoring"] = time.perf_counter() - started
 
-    labels = {"run": pa.array([zoo.key] * len(checkpoints)).dictionary_encode(), "model_id": model_id, "epoch": epoch}
     left_out = recovery.trajectory < 0
+    left_out_models = np.unique(bag.model[left_out & (bag.model >= 0)])
     return Analysis(
-        assignments=_assignments(labels, recovery),
+        assignments=_assignments(bag, recovery),
         trajectories=trajectories,
-        geometry=_geometry(labels, recovery, geometry),
+        geometry=_geometry(bag, recovery, geometry),
         linkage=_linkage(recovery.linkage),
         summary={
-            "name": zoo.spec["name"],
-            "run": zoo.key,
-            "complete": zoo.complete,
-            "checkpoints": len(checkpoints),
-            "dimension": zoo.layout.dimension,
-            "left_out": {"models": len(np.unique(model_id[left_out])), "checkpoints": int(left_out.sum())},
+            "name": bag.name,
+            "run": bag.run,
+            "complete": bag.complete,
+            "checkpoints": len(bag.weights),
+            "dimension": bag.weights.shape[1],
+            "layout_known": bag.layout is not None,
+            "left_out": {"models": len(left_out_models), "checkpoints": int(left_out.sum())},
             **asdict(scores),
             "cut": {"rule": CUT_RULE, "metric": "cosine distance", "height": recovery.cut},
             "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
@@ -87,10 +149,10 @@ def analyze_zoo(zoo: Zoo) -> Analysis:
     )
 
 
-def _assignments(labels: dict[str, Any], recovery: Recovery) -> pa.Table:
+def _assignments(bag: Bag, recovery: Recovery) -> pa.Table:
     return pa.table(
         {
-            **labels,
+            **_columns(bag.keys),
             "trajectory": recovery.trajectory,
             "position": recovery.position,
             "progress": _nullable(recovery.progress),
@@ -100,11 +162,11 @@ def _assignments(labels: dict[str, Any], recovery: Recovery) -> pa.Table:
     )
 
 
-def _geometry(labels: dict[str, Any], recovery: Recovery, geometry: Geometry) -> pa.Table:
+def _geometry(bag: Bag, recovery: Recovery, geometry: Geometry) -> pa.Table:
     columns = ("step_length", "turning_angle", "curvature", "arc_length", "displacement")
     return pa.table(
         {
-            **labels,
+            **_columns(bag.keys),
             "trajectory": recovery.trajectory,
             "position": recovery.position,
             **{name: _nullable(getattr(geometry, name)) for name in columns},
@@ -112,12 +174,14 @@ def _geometry(labels: dict[str, Any], recovery: Recovery, geometry: Geometry) ->
     )
 
 
-def _trajectories(
-    recovery: Recovery, geometry: Geometry, model_id: NDArray[np.int32], epoch: NDArray[np.int32]
-) -> pa.Table:
+def _trajectories(bag: Bag, recovery: Recovery, geometry: Geometry) -> pa.Table:
     number = np.arange(len(recovery.length), dtype=np.int32)
-    truth = score_trajectories(recovery, model_id, epoch)
-    last = np.flatnonzero((recovery.trajectory >= 0) & (recovery.position == recovery.length[recovery.trajectory] - 1))
+    truth = score_trajectories(recovery, bag.model, bag.time)
+    unknown = truth.model_id < 0
+    dated = np.isin(number, recovery.trajectory[(bag.model >= 0) & (bag.time >= 0)])
+    owner = pa.array(_first_rows(bag.model)[truth.model_id], mask=unknown)
+    kept = np.flatnonzero(recovery.trajectory >= 0)
+    last = kept[recovery.position[kept] == recovery.length[recovery.trajectory[kept]] - 1]
     last = last[np.argsort(recovery.trajectory[last])]
     decided = recovery.direction_decided
     return pa.table(
@@ -130,12 +194,13 @@ def _trajectories(
             "displacement": geometry.displacement[last],
             "straightness": _nullable(geometry.straightness),
             "smoothness": _nullable(geometry.smoothness),
-            "model_id": pa.array(truth.model_id, mask=truth.model_id < 0),
+            "run": bag.keys["run"].take(owner),
+            "model_id": bag.keys["model_id"].cast(pa.int64()).take(owner),
             "purity": _nullable(truth.purity),
-            "exact": truth.exact,
+            "exact": pa.array(truth.exact, mask=unknown),
             "kendall_tau": _nullable(truth.kendall_tau),
-            "order_exact": truth.order_exact,
-            "direction_correct": pa.array(truth.direction_correct, mask=~decided),
+            "order_exact": pa.array(truth.order_exact, mask=~dated),
+            "direction_correct": pa.array(truth.direction_correct, mask=~decided | ~dated),
         }
     )
 
@@ -150,6 +215,16 @@ def _linkage(linkage: NDArray[np.float64]) -> pa.Table:
             "size": size.astype(np.int64),
         }
     )
+
+
+def _first_rows(model: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64[models + 1]: the first row of every model; the last entry stands for no model."""
+    numbers, first = np.unique(model, return_index=True)
+    return np.append(first[numbers >= 0], 0)
+
+
+def _columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(table.column_names, table.columns, strict=True))
 
 
 def _nullable(values: NDArray[np.floating]) -> pa.Array:

@@ -1,19 +1,22 @@
-"""The report job: a run and one analysis of it in, report.html out."""
+"""The report job: checkpoints and one analysis of them in, a page out."""
 
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from zoo_pipeline.axes import AXES
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.report import ReportData, principal_components, render
-from zoo_pipeline.store.analyses import read_analysis
+from zoo_pipeline.store.analyses import Analysis, read_analysis
+from zoo_pipeline.store.bag import Bag
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import REPORT
 from zoo_pipeline.zoo import Zoo
 
 _WHERE_SET = ("momentum", "weight_decay", "dropout", "label_noise")  # shown where they are not 0
+_MOST_PLACES = 4  # that are named
 
 
 def write_report(root: str, name: str) -> str:
@@ -28,22 +31,29 @@ def write_report(root: str, name: str) -> str:
 
 
 def report_data(zoo: Zoo, name: str) -> ReportData:
-    """Everything the page shows of one analysis."""
-    analysis = read_analysis(zoo.files, name)
-    weights = zoo.weights()
-    if len(analysis.assignments) != len(weights):
+    """Everything the page shows of one analysis of a run."""
+    analysis, bag = read_analysis(zoo.files, name), zoo.bag()
+    if len(analysis.assignments) != len(bag.weights):
         raise StoreError(
             f"{zoo.root}: the analysis {name} is of {plural(len(analysis.assignments), 'checkpoint')}, the run has "
-            f"{len(weights):,} by now; run zoo analyze again with --overwrite"
+            f"{len(bag.weights):,} by now; run zoo analyze again with --overwrite"
         )
-    weights[analysis.assignments["trajectory"].to_numpy() < 0] = np.nan
-    embedding, explained = principal_components(weights, 3)
+    return _data(bag, analysis, _facts(zoo))
+
+
+def bag_page(bag: Bag, analysis: Analysis) -> str:
+    """The page about an analysis of checkpoints from anywhere."""
+    return render(_data(bag, analysis, _bag_facts(bag)))
+
+
+def _data(bag: Bag, analysis: Analysis, facts: dict[str, str]) -> ReportData:
+    embedding, explained = principal_components(bag.weights, 3)
     columns = [analysis.linkage[column].to_numpy() for column in ("left", "right", "height", "size")]
     return ReportData(
-        name=zoo.spec["name"],
-        facts=_facts(zoo),
+        name=bag.name,
+        facts=facts,
         summary=analysis.summary,
-        checkpoints=zoo.checkpoints(),
+        checkpoints=bag.metrics,
         assignments=analysis.assignments,
         trajectories=analysis.trajectories,
         geometry=analysis.geometry,
@@ -51,6 +61,23 @@ def report_data(zoo: Zoo, name: str) -> ReportData:
         embedding=embedding,
         explained_variance=(explained[0], explained[1], explained[2]),
     )
+
+
+def _bag_facts(bag: Bag) -> dict[str, str]:
+    """Where checkpoints come from, in a few words each."""
+    plain = bag.keys["file"].is_valid()
+    files = pc.unique(bag.keys["file"].cast("string").filter(plain)).to_pylist()
+    runs = pc.unique(bag.keys["run"].cast("string").filter(pc.invert(plain))).to_pylist()
+    return {
+        **{heading: _listed_few(found) for heading, found in (("Runs", runs), ("Files", files)) if found},
+        "Parameters": f"{bag.weights.shape[1]:,}",
+        "Layout": plural(len(bag.layout.tensors), "tensor") if bag.layout else "unknown",
+    }
+
+
+def _listed_few(names: list[str]) -> str:
+    more = len(names) - _MOST_PLACES
+    return ", ".join(names[:_MOST_PLACES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _facts(zoo: Zoo) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""One analysis of a run: four tables, and a summary that is written last."""
+"""Analyses: four tables each, and a summary that is written last."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.rundir import ANALYSIS
+from zoo_pipeline.store.rundir import ANALYSIS, REPORT
 from zoo_pipeline.store.schema import encode_table
 
 TABLES = ("assignments", "trajectories", "geometry", "linkage")
@@ -26,6 +27,15 @@ class Analysis:
     summary: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class AnalysedPart:
+    """The analysis of all rows of one layout, of several that were made together, and its page."""
+
+    name: str
+    analysis: Analysis
+    page: str
+
+
 def analysis_exists(files: Files, name: str) -> bool:
     """Whether an analysis of that name is complete."""
     return files.exists(f"{ANALYSIS}/{name}/summary.json")
@@ -39,6 +49,47 @@ def write_analysis(files: Files, name: str, analysis: Analysis) -> None:
     for table in TABLES:
         files.replace(f"{folder}/{table}.parquet", encode_table(getattr(analysis, table)))
     files.replace(f"{folder}/summary.json", (json.dumps(analysis.summary, indent=1) + "\n").encode())
+
+
+def check_place(files: Files) -> None:
+    """Refuse a place that holds other things than analyses; change nothing.
+
+    Raises:
+        StoreError: something else is there, or it cannot be written to.
+    """
+    foreign = [name for name in files.names() if name != ANALYSIS]
+    if foreign:
+        raise StoreError(
+            f"{files.root}: not empty and no place of analyses (holds {', '.join(foreign[:3])}); "
+            f"name a new or empty directory"
+        )
+    files.check_writable()
+
+
+def write_parts(files: Files, name: str, inputs: Sequence[str], parts: Sequence[AnalysedPart]) -> None:
+    """Write analyses that were made together, in place of older ones of the same name; the summary of all comes last.
+
+    Args:
+        files: where they go.
+        name: of the whole.
+        inputs: what was analysed, as the user named it.
+        parts: the analyses and their pages.
+    """
+    folder = f"{ANALYSIS}/{name}"
+    if analysis_exists(files, name):
+        files.remove(f"{folder}/summary.json")
+    if name in files.names(ANALYSIS):  # of an older analysis, perhaps with other parts, or of one that was interrupted
+        files.remove(folder)
+    for part in parts:
+        write_analysis(files, f"{name}/{part.name}", part.analysis)
+        files.replace(f"{folder}/{part.name}/{REPORT}", part.page.encode())
+    figures = ("checkpoints", "dimension", "layout_known", "left_out", "trajectories_found", "trajectories_true")
+    summary = {
+        "inputs": list(inputs),
+        "checkpoints": sum(part.analysis.summary["checkpoints"] for part in parts),
+        "parts": {part.name: {figure: part.analysis.summary[figure] for figure in figures} for part in parts},
+    }
+    files.replace(f"{folder}/summary.json", (json.dumps(summary, indent=1) + "\n").encode())
 
 
 def read_analysis(files: Files, name: str) -> Analysis:

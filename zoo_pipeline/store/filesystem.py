@@ -39,6 +39,24 @@ class Files:
         with self._told(name, "looked up"):
             return bool(self.filesystem.exists(self.at(name)))
 
+    def is_file(self) -> bool:
+        """Whether the root itself is a file."""
+        with self._told("", "looked up"):
+            return bool(self.filesystem.isfile(self.path))
+
+    def check_writable(self) -> None:
+        """Refuse a place that this process may not write to, as far as it can be told beforehand.
+
+        Raises:
+            StoreError: a local folder, or the folder that it would be made in, is read-only.
+        """
+        if self.local:
+            place = Path(self.path).absolute()
+            while not place.exists() and place != place.parent:
+                place = place.parent
+            if not (place.is_dir() and os.access(place, os.W_OK)):
+                raise StoreError(f"{self.root}: cannot be written to ({place} is read-only or no folder)")
+
     def size(self, name: str) -> int:
         """Bytes of a file."""
         with self._told(name, "looked up"):

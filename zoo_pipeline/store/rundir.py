@@ -86,6 +86,11 @@ class RunDirectory:
             raise StoreError(f"{self.root}: the spec_hash in {SPEC} is not that of its spec; one of them was changed")
         return spec
 
+    @property
+    def key(self) -> str:
+        """The run's key in analysis tables: the first digits of its spec_hash."""
+        return str(self.spec["spec_hash"])[:12]
+
     def engine(self, choose: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The run's engine: what it was started with, or what `choose` says, if it has none yet."""
         if not self.files.exists(ENGINE):

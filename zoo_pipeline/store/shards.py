@@ -38,11 +38,16 @@ def buffers_table(model_ids: NDArray[np.int32], rows: RangeRows, layout: Layout,
 
 
 @contextmanager
-def open_shard(files: Files, name: str) -> Iterator[pq.ParquetFile]:
+def open_shard(files: Files, name: str, remedy: str = "run zoo train again with --resume") -> Iterator[pq.ParquetFile]:
     """Open a shard for reading; every page that is read is held against its checksum.
 
     Read it with `use_threads=False`: a thread of Arrow's that still lets go of bytes read through a Python file when
     the interpreter ends aborts the process (seen with pyarrow 26, once in some twenty short commands).
+
+    Args:
+        files: where it lies.
+        name: its path there.
+        remedy: what a user can do where it is missing or has been removed because it is damaged.
 
     Raises:
         StoreError: absent, truncated, not Parquet, or damaged where it is read.
@@ -51,11 +56,10 @@ def open_shard(files: Files, name: str) -> Iterator[pq.ParquetFile]:
         with files.filesystem.open(files.at(name), "rb") as file:
             yield pq.ParquetFile(file, page_checksum_verification=True)
     except FileNotFoundError:
-        raise StoreError(f"{files.at(name)}: missing; run zoo train again with --resume") from None
+        raise StoreError(f"{files.at(name)}: missing; {remedy}") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(
-            f"{files.at(name)}: damaged or not Parquet ({' '.join(str(error).split())}); "
-            f"remove it and run zoo train again with --resume"
+            f"{files.at(name)}: damaged or not Parquet ({' '.join(str(error).split())}); remove it and {remedy}"
         ) from None
 
 
