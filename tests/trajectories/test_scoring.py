@@ -27,6 +27,7 @@ def recovery_of(trajectory, position, decided):
         linkage=np.tile([0.0, 0, 1, 0], (m - 1, 1)),
         edges=np.stack([np.arange(m - 1), np.arange(1, m)], axis=1).astype(np.int32),
         cut=0.5,
+        threshold=None,
         length=np.bincount(trajectory[kept]).astype(np.int32),
         direction_decided=np.array(decided),
         direction_confidence=np.ones(len(decided), np.float32),

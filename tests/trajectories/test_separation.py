@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.distances import cosine_distances
+from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.linkage import spanning_tree
-from zoo_pipeline.trajectories.separation import largest_gap, separate
+from zoo_pipeline.trajectories.separation import FALSE_JOINS, LOOKS, largest_gap, separate, threshold
 
 
 def separated(weights):
     distances = cosine_distances(weights)
-    return separate(distances, spanning_tree(distances, weights))
+    return separate(distances, spanning_tree(distances, weights), None)
 
 
 def directions(*degrees):
@@ -54,3 +57,38 @@ def test_equal_rows_stay_together_with_full_confidence():
     assert found.labels.tolist() == [0] * 5
     assert found.cut == 0
     assert found.confidence.tolist() == [1] * 5
+
+
+def related(weights, layout):
+    split = split_weights(weights, layout)
+    rows = split.rows.numpy()
+    distances = cosine_distances(rows)
+    return separate(distances, spanning_tree(distances, rows), split)
+
+
+def test_one_trajectory_alone_stays_whole_where_the_layout_is_known(trained_zoo):
+    own = trained_zoo.weights[trained_zoo.model_id == 0]
+    assert related(own, trained_zoo.layout).labels.tolist() == [0] * len(own)
+
+
+def test_networks_of_different_models_stay_apart_whatever_their_epochs(trained_zoo):
+    found = related(trained_zoo.weights[trained_zoo.epoch == trained_zoo.model_id], trained_zoo.layout)
+    assert found.labels.tolist() == list(range(6))
+
+
+def test_steps_longer_than_the_distance_to_strangers_are_still_joined():
+    # Row 1 is nearer to the stranger 2 by its cosine, but by chance no likelier: its own cosine with 0 is rarer.
+    layout = Layout.of({"fc1.weight": (32, 40), "fc2.weight": (5, 32)})
+    rng = np.random.default_rng(0)
+    start = rng.standard_normal(layout.dimension)
+    heavy = np.zeros((2, layout.dimension))
+    heavy[:, :40] = 40 * rng.standard_normal((2, 40))  # one unit outweighs all others: cosines vary much
+    step = start + 2 * rng.standard_normal(layout.dimension)
+    found = related(np.stack([start, step, *(heavy + rng.standard_normal(heavy.shape))]).astype(np.float32), layout)
+    assert found.labels.tolist() == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("families", [2, 64, 10_000])
+def test_the_threshold_leaves_unrelated_pairs_the_stated_chance(families):
+    pairs = families * (families - 1) / 2
+    assert norm.sf(threshold(families)) * pairs * LOOKS == pytest.approx(FALSE_JOINS)

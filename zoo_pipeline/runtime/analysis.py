@@ -27,7 +27,8 @@ from zoo_pipeline.trajectories import (
 )
 from zoo_pipeline.zoo import Zoo
 
-CUT_RULE = "largest gap in the single-linkage heights, leaves at 0 included"
+EXCHANGE_RULE = "score against copies with renumbered hidden units"
+GAP_RULE = "largest gap in the single-linkage heights, leaves at 0 included"
 
 
 def analyze_run(root: str, name: str, *, threads: int) -> dict[str, Any]:
@@ -114,8 +115,7 @@ def analyze_bag(bag: Bag, seconds: dict[str, float]) -> Analysis:
         seconds: what the stages before took.
     """
     # The blind part gets weights and layout, and nothing else.
-    tensors = None if bag.layout is None else [tensor.slice for tensor in bag.layout.tensors]
-    recovery = recover(bag.weights, tensors)
+    recovery = recover(bag.weights, bag.layout)
     seconds = seconds | recovery.seconds
 
     started = time.perf_counter()
@@ -123,7 +123,7 @@ def analyze_bag(bag: Bag, seconds: dict[str, float]) -> Analysis:
     seconds["geometry"] = time.perf_counter() - started
 
     started = time.perf_counter()
-    scores = score(recovery, bag.weights, bag.model, bag.time)
+    scores = score(recovery, bag.weights, bag.model, bag.time, bag.layout)
     trajectories = _trajectories(bag, recovery, geometry)
     seconds["scoring"] = time.perf_counter() - started
 
@@ -143,7 +143,12 @@ def analyze_bag(bag: Bag, seconds: dict[str, float]) -> Analysis:
             "layout_known": bag.layout is not None,
             "left_out": {"models": len(left_out_models), "checkpoints": int(left_out.sum())},
             **asdict(scores),
-            "cut": {"rule": CUT_RULE, "metric": "cosine distance", "height": recovery.cut},
+            "cut": {
+                "rule": GAP_RULE if recovery.threshold is None else EXCHANGE_RULE,
+                "metric": "cosine distance",
+                "height": recovery.cut,
+                "threshold": recovery.threshold,
+            },
             "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
         },
     )

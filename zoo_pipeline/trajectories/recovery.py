@@ -1,6 +1,5 @@
 """Recovery: from a shuffled bag of weights to trajectories, their order and their direction, without labels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -10,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import ZooError
+from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
 from zoo_pipeline.trajectories.direction import decide_direction
 from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES, cosine_distances
+from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.linkage import linkage_table, spanning_tree
 from zoo_pipeline.trajectories.ordering import order_along_path
 from zoo_pipeline.trajectories.separation import separate
@@ -31,9 +32,12 @@ class Recovery:
         confidence: float32[n], how clearly the row belongs to its trajectory, 0 … 1; NaN if left out.
         leaf: int32[n], number of the row in `linkage` and `edges`: its rank by content; −1 if left out.
         content: int32[n], number of the row's content, shared by equal rows, which nothing tells apart; −1 if left out.
-        linkage: float64[m − 1, 4], single linkage on the cosine metric, in scipy's four columns.
+        linkage: float64[m − 1, 4], single linkage by cosine distance, in scipy's four columns; where the layout is
+            known, of what renumbering the hidden units moves in the weights.
         edges: int32[m − 1, 2], the two leaves whose distance is the height in the same row of `linkage`.
-        cut: cosine distance at which the linkage was cut.
+        cut: cosine distance of the longest edge within a trajectory; where the linkage itself was cut, of the cut.
+        threshold: score (`exchange_scores`) from which two rows were taken to be related; None where the linkage was
+            cut.
         length: int32[k], checkpoints in each trajectory.
         direction_decided: bool[k], whether the direction is more than the likelier guess.
         direction_confidence: float32[k], 0.5 … 1.
@@ -49,6 +53,7 @@ class Recovery:
     linkage: NDArray[np.float64]
     edges: NDArray[np.int32]
     cut: float
+    threshold: float | None
     length: NDArray[np.int32]
     direction_decided: NDArray[np.bool_]
     direction_confidence: NDArray[np.float32]
@@ -57,7 +62,7 @@ class Recovery:
 
 def recover(
     weights: NDArray[np.float32],
-    tensors: Sequence[slice] | None = None,
+    layout: Layout | None = None,
     *,
     device: str | torch.device = "cpu",
     memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
@@ -69,7 +74,8 @@ def recover(
 
     Args:
         weights: float32[n, d].
-        tensors: which columns are which tensor, if known; helps only the direction.
+        layout: which columns are which tensor, if known. Without it there is no null to hold distances against: the
+            tree is cut at its largest gap, which errs on some zoos, and always splits a trajectory that is alone.
         device: where the distances are computed.
         memory_limit_bytes: largest size allowed for the m × m float32 distances.
 
@@ -88,18 +94,21 @@ def recover(
     finite = np.flatnonzero(np.isfinite(weights).all(axis=1))
     kept = finite[canonical_order(weights if len(finite) == n else weights[finite])]
     bag = weights[kept]
-    distances = cosine_distances(bag, device=device, memory_limit_bytes=memory_limit_bytes)
-    tree = spanning_tree(distances, bag)
-    separation = separate(distances, tree)
-    del distances
+    split = split_weights(bag, layout)
+    rows = bag if split is None else split.rows.numpy()
+    distances = cosine_distances(rows, device=device, memory_limit_bytes=memory_limit_bytes)
+    tree = spanning_tree(distances, rows)
+    separation = separate(distances, tree, split)
+    del distances, split, rows
     linkage = linkage_table(tree)
     separated = perf_counter()
 
     length = np.bincount(separation.labels).astype(np.int32)
-    members = np.split(np.argsort(separation.labels, kind="stable"), np.cumsum(length)[:-1]) if len(bag) else []
-    paths = [rows[order_along_path(bag[rows])] for rows in members]
+    families = np.split(np.argsort(separation.labels, kind="stable"), np.cumsum(length)[:-1]) if len(bag) else []
+    paths = [family[order_along_path(bag[family])] for family in families]
     ordered = perf_counter()
 
+    tensors = None if layout is None else [tensor.slice for tensor in layout.tensors]
     directions = [decide_direction(bag[path], tensors) for path in paths]
     position = np.empty(len(bag), np.int32)
     for path, direction in zip(paths, directions, strict=True):
@@ -117,6 +126,7 @@ def recover(
         linkage=linkage,
         edges=tree.edges,
         cut=separation.cut,
+        threshold=separation.threshold,
         length=length,
         direction_decided=np.array([direction.decided for direction in directions], bool),
         direction_confidence=np.array([direction.confidence for direction in directions], np.float32),

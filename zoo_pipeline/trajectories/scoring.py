@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
+from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.concordance import Concordance, concordance
 from zoo_pipeline.trajectories.direction import LEAST_CHECKPOINTS
 from zoo_pipeline.trajectories.distances import cosine_distance_of_pairs
+from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.recovery import Recovery
 
 Ints = NDArray[np.integer]
@@ -27,8 +29,9 @@ class Scores:
         ari: adjusted Rand index of the partition.
         ami: adjusted mutual information of the partition.
         exact_trajectories: fraction of the true trajectories whose rows are exactly the rows of a recovered one.
-        margin: smallest cosine distance between checkpoints of different true trajectories, over the largest between
-            consecutive epochs of one. Above 1 the two kinds of distances do not overlap.
+        margin: smallest cosine distance (of what the recovery compares, see `Recovery.linkage`) between checkpoints
+            of different true trajectories, over the largest between consecutive epochs of one. Above 1 the two kinds
+            of distances do not overlap.
         kendall_tau_mean: mean of |τ|. A pair of checkpoints counts +1 in the true order, −1 against it, and 0 where one
             of them is outside the fragment; τ is the mean over all pairs. Pairs of equal epoch or equal weights, which
             nothing could order, are left out, and so are trajectories without any pair.
@@ -74,7 +77,11 @@ class TrajectoryScores:
 
 
 def score(
-    recovery: Recovery, weights: NDArray[np.float32], model_id: Ints | None = None, epoch: Ints | None = None
+    recovery: Recovery,
+    weights: NDArray[np.float32],
+    model_id: Ints | None = None,
+    epoch: Ints | None = None,
+    layout: Layout | None = None,
 ) -> Scores:
     """Score a recovery.
 
@@ -84,6 +91,7 @@ def score(
         model_id: int[n], the true trajectory of each row, numbered through where several runs are analysed together;
             negative where unknown. Rows of unknown truth and rows that the recovery left out are not scored.
         epoch: int[n], or another whole number that orders the rows of a model; negative where unknown.
+        layout: the one that the recovery was given.
 
     Returns:
         The figures; without `model_id` only the number found, without `epoch` none that need an order.
@@ -111,7 +119,7 @@ def score(
     taus = [abs(order.tau) for order in orders]
     return replace(
         partition,
-        margin=_margin(recovery, weights, model_id, epoch),
+        margin=_margin(recovery, weights, model_id, epoch, layout),
         kendall_tau_mean=_mean(taus),
         kendall_tau_min=min(taus, default=None),
         order_exact=_mean([tau == 1 for tau in taus]),
@@ -170,7 +178,9 @@ def _order(recovery: Recovery, epoch: Ints, rows: Ints, placed: NDArray[np.bool_
     return concordance(epoch[rows], recovery.position[rows], recovery.content[rows], placed)
 
 
-def _margin(recovery: Recovery, weights: NDArray[np.float32], model_id: Ints, epoch: Ints) -> float | None:
+def _margin(
+    recovery: Recovery, weights: NDArray[np.float32], model_id: Ints, epoch: Ints, layout: Layout | None
+) -> float | None:
     """Smallest distance between different true trajectories over the largest step within one.
 
     The closest two rows of different trajectories are joined by an edge of the minimum spanning tree: the path between
@@ -187,7 +197,10 @@ def _margin(recovery: Recovery, weights: NDArray[np.float32], model_id: Ints, ep
     dated = rows[epoch[rows] >= 0]
     dated = dated[np.lexsort((recovery.leaf[dated], epoch[dated], model_id[dated]))]
     consecutive = model_id[dated[1:]] == model_id[dated[:-1]]
-    steps = cosine_distance_of_pairs(weights, dated[:-1][consecutive], dated[1:][consecutive])
+    split = split_weights(weights[dated], layout)
+    compared = weights[dated] if split is None else split.rows.numpy()
+    first = np.flatnonzero(consecutive)
+    steps = cosine_distance_of_pairs(compared, first, first + 1)
     longest = float(steps.max(initial=0.0))
     return float(between[0]) / longest if len(between) and longest > 0 else None
 

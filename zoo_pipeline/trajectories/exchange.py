@@ -1,0 +1,180 @@
+"""Exchange: how alike two networks are, beside copies of one whose hidden units have changed places.
+
+A network whose hidden units are renumbered computes the same function, and training does not care for the numbers. So
+two networks that never shared a weight are as alike as one of them and a renumbered copy of the other, whatever task,
+data and common component both were trained towards; networks of one history keep the numbers of their units, and are
+far more alike (exchangeable copies: arXiv 2502.12292).
+
+What no renumbering moves is taken out of the weights; of the rest, the inner product of two networks has mean 0 over
+all renumberings of one. Its variance has a closed form: a matrix between two hidden layers splits into a doubly
+centred part, row means and column means, which independent renumberings of both layers move independently.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zoo_pipeline.models.layout import Layout, TensorSlice
+
+
+@dataclass(frozen=True)
+class _Use:
+    """One tensor as hidden layers see it.
+
+    Attributes:
+        columns: of the flat vector.
+        shape: outputs, inputs, and what belongs to each pair of them.
+        outer: number of the hidden layer of its outputs; None where they are the network's own.
+        inner: number of the hidden layer of its inputs; None where they are the network's own.
+    """
+
+    columns: slice
+    shape: tuple[int, int, int]
+    outer: int | None
+    inner: int | None
+
+
+@dataclass(frozen=True)
+class HiddenUnits:
+    """The hidden layers of a network, as its tensors' shapes tell them.
+
+    The outputs of every weight but the last are a hidden layer. Where the next weight has as many inputs, or a
+    multiple (a flattened image), they are the same units. Vectors as long belong to the weight before them.
+
+    Attributes:
+        sizes: units of each hidden layer.
+        uses: the tensors that a renumbering moves.
+    """
+
+    sizes: tuple[int, ...]
+    uses: tuple[_Use, ...]
+
+    @classmethod
+    def of(cls, layout: Layout) -> "HiddenUnits":
+        """Read them off a layout.
+
+        >>> HiddenUnits.of(Layout.of({"fc1.weight": (5, 16), "fc2.weight": (4, 5)})).sizes
+        (5,)
+        """
+        weights = [tensor for tensor in layout.tensors if len(tensor.shape) >= 2]
+        sizes: list[int] = []
+        uses: list[_Use] = []
+        inner: int | None = None
+        for number, weight in enumerate(weights):
+            outputs, inputs = weight.shape[:2]
+            if inner is not None and inputs % sizes[inner]:
+                inner = None
+            units = inputs if inner is None else sizes[inner]
+            last = number == len(weights) - 1
+            outer = None if last else len(sizes)
+            if outer is not None or inner is not None:
+                uses.append(_Use(weight.slice, (outputs, units, weight.size // (outputs * units)), outer, inner))
+            if outer is not None:
+                sizes.append(outputs)
+                vectors = _between(layout.tensors, weight, weights[number + 1])
+                uses += [_Use(vector.slice, (outputs, 1, 1), outer, None) for vector in vectors]
+            inner = outer
+        return cls(tuple(sizes), tuple(uses))
+
+    def split(self, weights: Tensor) -> "Split":
+        """Split weights float[n, d] into what the renumbering of each hidden layer moves, and of each two."""
+        single: list[list[Tensor]] = [[] for _ in self.sizes]
+        double: list[Tensor] = []
+        for use in self.uses:
+            values = weights[:, use.columns].reshape(len(weights), *use.shape)
+            if use.inner is None:
+                assert use.outer is not None
+                single[use.outer].append((values - values.mean(1, keepdim=True)).flatten(2))
+            elif use.outer is None:
+                single[use.inner].append((values - values.mean(2, keepdim=True)).transpose(1, 2).flatten(2))
+            else:
+                rows, columns = values.mean(2, keepdim=True), values.mean(1, keepdim=True)
+                mean = rows.mean(1, keepdim=True)
+                single[use.outer].append((rows - mean).flatten(2) * sqrt(use.shape[1]))
+                single[use.inner].append((columns - mean).transpose(1, 2).flatten(2) * sqrt(use.shape[0]))
+                double.append(values - rows - columns + mean)
+        return Split([torch.cat(features, 2) for features in single], double)
+
+
+@dataclass(frozen=True)
+class Split:
+    """n networks without what no renumbering moves; their inner products are those of the rest.
+
+    Attributes:
+        single: of each hidden layer, float[n, units, features], centred over the units.
+        double: of each weight between two hidden layers, float[n, outputs, inputs, rest], centred over both.
+    """
+
+    single: list[Tensor]
+    double: list[Tensor]
+
+    @property
+    def rows(self) -> Tensor:
+        """All of it, float[n, features]."""
+        return torch.cat([part.flatten(1) for part in (*self.single, *self.double)], 1)
+
+    def take(self, rows: Tensor | slice) -> "Split":
+        """Some of the networks, by their numbers."""
+        return Split([part[rows] for part in self.single], [part[rows] for part in self.double])
+
+    def cosines(self, other: "Split") -> tuple[Tensor, Tensor]:
+        """Cosine of each row with the other's row, and its variance over all renumberings of one: float[n] each.
+
+        A network of which nothing is left has cosine 0 and variance 1 with all.
+        """
+        product, own, others = (_product(one, two) for one, two in ((self, other), (self, self), (other, other)))
+        lengths = (own * others).sqrt()
+        some = lengths > 0
+        cosine = torch.where(some, product / lengths, 0.0).clamp(-1, 1)
+        return cosine, torch.where(some, _variance(self, other) / (own * others), 1.0)
+
+
+def split_weights(weights: NDArray[np.float32], layout: Layout | None) -> Split | None:
+    """Weights float32[n, d] as their hidden layers see them; None without a layout or without a hidden layer."""
+    units = None if layout is None else HiddenUnits.of(layout)
+    return units.split(torch.from_numpy(weights)) if units is not None and units.sizes else None
+
+
+def exchange_scores(cosine: Tensor, variance: Tensor) -> Tensor:
+    """Turn cosines into scores that are standard normal for unrelated networks.
+
+    For small cosines this is cosine / standard deviation; towards 1 it grows without limit, as the tail of a cosine
+    between directions in as many dimensions as give this variance does: √(−m·ln(1 − cos²)), m = 1 / variance (the
+    signed root of the likelihood ratio).
+
+    Args:
+        cosine: float[n].
+        variance: float[n].
+
+    Returns:
+        float[n]; infinite for equal networks.
+    """
+    return torch.sign(cosine) * torch.sqrt(-torch.log1p(-cosine.square()) / variance)
+
+
+def _product(one: Split, two: Split) -> Tensor:
+    parts = zip((*one.single, *one.double), (*two.single, *two.double), strict=True)
+    return torch.stack([(left * right).flatten(1).sum(1) for left, right in parts]).sum(0)
+
+
+def _variance(one: Split, two: Split) -> Tensor:
+    """Of the inner products, over independent renumberings of all hidden layers of one side."""
+    terms = [torch.zeros(len(one.single[0]), dtype=one.single[0].dtype, device=one.single[0].device)]
+    for left, right in zip(one.single, two.single, strict=True):
+        terms.append(torch.bmm(left, right.mT).square().sum((1, 2)) / max(left.shape[1] - 1, 1))
+    for left, right in zip(one.double, two.double, strict=True):
+        freedom = max((left.shape[1] - 1) * (left.shape[2] - 1), 1)
+        flat, other = left.flatten(1, 2), right.flatten(1, 2)
+        terms.append((torch.bmm(flat.mT, flat) * torch.bmm(other.mT, other)).sum((1, 2)) / freedom)
+    return torch.stack(terms).sum(0)
+
+
+def _between(tensors: Sequence[TensorSlice], before: TensorSlice, behind: TensorSlice) -> list[TensorSlice]:
+    """The vectors between two weights that have an entry per output of the first."""
+    inside = [tensor for tensor in tensors if before.offset < tensor.offset < behind.offset]
+    return [tensor for tensor in inside if tensor.shape == before.shape[:1]]
