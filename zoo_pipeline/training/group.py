@@ -86,6 +86,10 @@ class GroupTraining:
         self._with_memory(self._advance, before)
         self.epoch += 1
 
+    def weights(self) -> NDArray[np.float32]:
+        """The weights of all models as they are now, float32[models, d]: a checkpoint without the time metrics take."""
+        return torch.cat([stack.weights() for stack in self._stacks]).numpy()
+
     def checkpoint(self) -> Checkpoint:
         """The weights of all models as they are now, and their metrics on the whole training and test data."""
         metrics = self._with_memory(self._metrics)
@@ -94,7 +98,7 @@ class GroupTraining:
         return Checkpoint(
             epoch=self.epoch,
             step=self.epoch * self._steps,
-            weights=torch.cat([stack.weights() for stack in self._stacks]).numpy(),
+            weights=self.weights(),
             metrics=dict(zip(METRICS, values, strict=True)),
             buffers=None if buffers[0] is None else torch.cat([part for part in buffers if part is not None]).numpy(),
         )
