@@ -2,11 +2,11 @@
 
 python -m benchmarks.recovery [--scenario NAME ...] [--repeats 10] [--strangers 10000] [--development]
 
-Every scenario of `zoo_pipeline.trajectories.scenarios` (or those of the names or kinds given) is drawn with fresh seeds,
-analysed by the product, and scored here, by scikit-learn and scipy, from the tables that the product writes. The seeds
-are the first of `BENCHMARK_SEEDS`, which nothing was chosen or fitted on; `--development` takes those of
-`DEVELOPMENT_SEEDS` instead, for work on the method. MNIST's files are looked for in `$ZOO_DATA_DIR/mnist/`; without
-them, the scenarios that need them are left out, and the line says so.
+Every scenario of `zoo_pipeline.trajectories.scenarios` (or those of the names or kinds given) is drawn with fresh
+seeds, analysed by the product, and scored here, by scikit-learn and scipy, from the tables that the product writes. The
+seeds are the first of `BENCHMARK_SEEDS`, which nothing was chosen or fitted on; `--development` takes those of
+`DEVELOPMENT_SEEDS` instead, for work on the method. MNIST's files are read from `$ZOO_DATA_DIR/mnist/`; where that is
+not set, the scenarios that need them are left out, and the line says so.
 """
 
 import argparse
@@ -41,7 +41,20 @@ from zoo_pipeline.trajectories.scenarios import (
 from zoo_pipeline.zoo import Zoo
 
 LESS_IS_BETTER = ("direction_undecided", "false_joins")
-COLUMNS = ("ari", "exact_trajectories", "kendall_tau_min", "direction_accuracy", "direction_undecided")
+HEADINGS = {
+    "ari": "ARI",
+    "exact_trajectories": "exact",
+    "kendall_tau_min": "least |τ|",
+    "direction_accuracy": "direction",
+    "direction_undecided": "undecided",
+    "direction_right_of_decided": "right if decided",
+    "false_joins": "false joins",
+    "parent_right": "parent",
+    "fork_exact": "fork",
+    "fork_within_one": "fork ± 1",
+    "edge_f1": "edge F1",
+    "root_found": "root",
+}
 CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)  # edges of the calibration curve's bins
 
 Figures = Mapping[str, float | None]
@@ -189,12 +202,10 @@ def _chosen(parser: argparse.ArgumentParser, asked: Sequence[str]) -> list[str]:
 def _say(name: str, checkpoints: int, summary: Mapping[str, Mapping[str, Mapping[str, float] | None]]) -> None:
     """Print a scenario's part of the table: mean (worst) of every figure that it defines."""
     columns = [figure for figure, value in summary["ours"].items() if value is not None]
-    columns = [figure for figure in columns if figure in COLUMNS or figure != "direction_right_of_decided"]
     print(f"\n{name}, {checkpoints:,} checkpoints: mean (worst)")
-    print(" ".join(["         ", *(f"{figure:>19}" for figure in columns)]))
+    print(" ".join([" " * 8, *(f"{HEADINGS[figure]:>17}" for figure in columns)]))
     for side, figures_of in summary.items():
-        shown = (_shown(figures_of[figure]) for figure in columns)
-        print(" ".join([f"{side:<9}", *(f"{value:>19}" for value in shown)]), flush=True)
+        print(" ".join([f"{side:8}", *(f"{_shown(figures_of[figure]):>17}" for figure in columns)]), flush=True)
 
 
 def _shown(value: Mapping[str, float] | None) -> str:

@@ -12,9 +12,9 @@ for figures that are published, and for nothing else.
 """
 
 from zoo_pipeline.trajectories.scenarios.catalogue import CATALOGUE
-from zoo_pipeline.trajectories.scenarios.draw import BENCHMARK_SEEDS, DEVELOPMENT_SEEDS
 from zoo_pipeline.trajectories.scenarios.known import KnownBag
 from zoo_pipeline.trajectories.scenarios.scenario import Scenario, kinds, make, names
+from zoo_pipeline.trajectories.scenarios.seeding import BENCHMARK_SEEDS, DEVELOPMENT_SEEDS
 
 __all__ = [
     "BENCHMARK_SEEDS",

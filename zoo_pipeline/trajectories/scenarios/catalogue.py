@@ -7,7 +7,6 @@ from functools import partial
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.trajectories.scenarios import damage, missing
 from zoo_pipeline.trajectories.scenarios.branching import SHARED_GRID, common_start, forks, shared_seeds
-from zoo_pipeline.trajectories.scenarios.draw import Draw
 from zoo_pipeline.trajectories.scenarios.independent import PUBLISHED_GRID, grid, restarts, strangers
 from zoo_pipeline.trajectories.scenarios.known import KnownBag
 from zoo_pipeline.trajectories.scenarios.missing import Maker
@@ -25,6 +24,7 @@ from zoo_pipeline.trajectories.scenarios.problems import (
     TETRIS_ADAM,
     Problem,
 )
+from zoo_pipeline.trajectories.scenarios.seeding import Seeding
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def _forks(problem: Problem, how: Hyperparameters, rates: Sequence[float]) -> Ma
     return partial(forks, problem, how, [replace(how, learning_rate=rate) for rate in rates], 12)
 
 
-def _mixed(draw: Draw) -> tuple[KnownBag, ...]:
-    few = replace(draw, starts=draw.starts or 24)
+def _mixed(seeding: Seeding) -> tuple[KnownBag, ...]:
+    few = replace(seeding, starts=seeding.starts or 24)
     return tuple(bag for maker in (_DIGITS_SGD, _DEEP_ADAM, _TETRIS) for bag in maker(few))
 
 

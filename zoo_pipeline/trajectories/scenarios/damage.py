@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo_pipeline.trajectories.scenarios.draw import Draw
 from zoo_pipeline.trajectories.scenarios.known import KnownBag
 from zoo_pipeline.trajectories.scenarios.missing import Maker
+from zoo_pipeline.trajectories.scenarios.seeding import Seeding
 
 Damage = Callable[[KnownBag, np.random.Generator], KnownBag]
 
@@ -18,10 +18,10 @@ PRUNED = 0.5  # fraction of the weights
 COPIED = 0.1  # fraction of the rows
 
 
-def damaged(whole: Maker, damage: Damage, draw: Draw) -> tuple[KnownBag, ...]:
+def damaged(whole: Maker, damage: Damage, seeding: Seeding) -> tuple[KnownBag, ...]:
     """Another scenario's bags, damaged."""
-    generator = draw.generator("damage")
-    return tuple(damage(bag, generator).shuffled(generator) for bag in whole(draw))
+    generator = seeding.generator("damage")
+    return tuple(damage(bag, generator).shuffled(generator) for bag in whole(seeding))
 
 
 def rounded_float16(bag: KnownBag, _: np.random.Generator) -> KnownBag:

@@ -8,11 +8,11 @@ import numpy as np
 
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.training import Member
-from zoo_pipeline.trajectories.scenarios.draw import Draw
 from zoo_pipeline.trajectories.scenarios.known import KnownBag, known_bag
 from zoo_pipeline.trajectories.scenarios.problems import Problem, train_finals, train_paths
+from zoo_pipeline.trajectories.scenarios.seeding import Seeding
 
-# The published grid of MNIST and Fashion-MNIST (arXiv 2209.14764), one of its two learning rates.
+# The published grid of MNIST and Fashion-MNIST (arXiv 2209.14764) at one of its two learning rates, in larger batches.
 PUBLISHED_GRID = tuple(
     Hyperparameters(
         optimizer,
@@ -35,31 +35,33 @@ PUBLISHED_GRID = tuple(
 )
 
 
-def grid(problem: Problem, points: Sequence[Hyperparameters], seeds_per_point: int, draw: Draw) -> tuple[KnownBag]:
+def grid(
+    problem: Problem, points: Sequence[Hyperparameters], seeds_per_point: int, seeding: Seeding
+) -> tuple[KnownBag]:
     """So many models of each point of a grid, every one with a seed of its own."""
-    number = draw.starts or seeds_per_point
-    seeds = iter(draw.network_seeds(number * len(points)))
+    number = seeding.starts or seeds_per_point
+    seeds = iter(seeding.network_seeds(number * len(points)))
     members = [Member(next(seeds), point) for point in points for _ in range(number)]
-    paths = train_paths(problem, members, draw.data_dir)
-    return (known_bag(list(paths), problem.layout, draw.generator("rows")),)
+    paths = train_paths(problem, members, seeding.data_dir)
+    return (known_bag(list(paths), problem.layout, seeding.generator("rows")),)
 
 
-def restarts(problem: Problem, cycle: Hyperparameters, cycles: int, models: int, draw: Draw) -> tuple[KnownBag]:
+def restarts(problem: Problem, cycle: Hyperparameters, cycles: int, models: int, seeding: Seeding) -> tuple[KnownBag]:
     """Warm restarts: each cycle goes on from the weights of the one before with a fresh schedule and optimiser."""
-    number = draw.starts or models
-    paths = train_paths(problem, _members(cycle, draw.network_seeds(number)), draw.data_dir)
+    number = seeding.starts or models
+    paths = train_paths(problem, _members(cycle, seeding.network_seeds(number)), seeding.data_dir)
     for further in range(1, cycles):
-        members = _members(cycle, draw.network_seeds(number, first=further * number))  # other data orders
-        following = train_paths(problem, members, draw.data_dir, paths[:, -1])
+        members = _members(cycle, seeding.network_seeds(number, first=further * number))  # other data orders
+        following = train_paths(problem, members, seeding.data_dir, paths[:, -1])
         paths = np.concatenate([paths, following[:, 1:]], axis=1)
-    return (known_bag(list(paths), problem.layout, draw.generator("rows")),)
+    return (known_bag(list(paths), problem.layout, seeding.generator("rows")),)
 
 
-def strangers(problem: Problem, how: Hyperparameters, networks: int, draw: Draw) -> tuple[KnownBag]:
+def strangers(problem: Problem, how: Hyperparameters, networks: int, seeding: Seeding) -> tuple[KnownBag]:
     """Independent networks, of each the last checkpoint alone: nothing belongs together."""
-    seeds = draw.network_seeds(draw.starts or networks)
-    finals = train_finals(problem, _members(how, seeds), draw.data_dir)
-    bag = known_bag(list(finals[:, None]), problem.layout, draw.generator("rows"))
+    seeds = seeding.network_seeds(seeding.starts or networks)
+    finals = train_finals(problem, _members(how, seeds), seeding.data_dir)
+    bag = known_bag(list(finals[:, None]), problem.layout, seeding.generator("rows"))
     return (replace(bag, epoch=np.full_like(bag.epoch, how.epochs)),)
 
 

@@ -7,26 +7,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.trajectories.distances import cosine_distances
-from zoo_pipeline.trajectories.scenarios.draw import Draw
 from zoo_pipeline.trajectories.scenarios.known import KnownBag
+from zoo_pipeline.trajectories.scenarios.seeding import Seeding
 
-Maker = Callable[[Draw], tuple[KnownBag, ...]]
+Maker = Callable[[Seeding], tuple[KnownBag, ...]]
 Survivors = Callable[[KnownBag, np.random.Generator], NDArray[np.bool_]]
 
 
-def missing(whole: Maker, survivors: Survivors, draw: Draw) -> tuple[KnownBag, ...]:
+def missing(whole: Maker, survivors: Survivors, seeding: Seeding) -> tuple[KnownBag, ...]:
     """What is left of another scenario's bags.
 
     Args:
         whole: makes the bags.
         survivors: which rows are left, bool[n].
-        draw: of the scenario.
+        seeding: of the scenario.
 
     Returns:
         The bags; models whose survivors are farther from each other than from strangers are not identifiable.
     """
-    generator = draw.generator("survivors")
-    left = [bag.rows(survivors(bag, generator)) for bag in whole(draw)]
+    generator = seeding.generator("survivors")
+    left = [bag.rows(survivors(bag, generator)) for bag in whole(seeding)]
     return tuple(replace(bag, identifiable=bag.identifiable & nearer_than_strangers(bag)) for bag in left)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from zoo_pipeline.errors import ZooError
 from zoo_pipeline.trajectories.scenarios.catalogue import CATALOGUE
-from zoo_pipeline.trajectories.scenarios.draw import Draw
 from zoo_pipeline.trajectories.scenarios.known import KnownBag
+from zoo_pipeline.trajectories.scenarios.seeding import Seeding
 
 
 @dataclass(frozen=True)
@@ -60,4 +60,4 @@ def make(name: str, seed: int, *, starts: int | None = None, data_dir: Path | No
             f"expected one of {', '.join(CATALOGUE)}"
         )
     entry = CATALOGUE[name]
-    return Scenario(name, entry.kind, seed, entry.maker(Draw(seed, starts, data_dir)))
+    return Scenario(name, entry.kind, seed, entry.maker(Seeding(seed, starts, data_dir)))

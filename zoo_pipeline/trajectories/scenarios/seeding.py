@@ -1,4 +1,4 @@
-"""A draw of a scenario: where its randomness comes from."""
+"""Where the randomness of a scenario comes from: its seed and a purpose, nothing else."""
 
 import zlib
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ _NETWORKS_PER_SEED = 100_000  # seeds of networks that a scenario's seed has to 
 
 
 @dataclass(frozen=True)
-class Draw:
-    """One draw of a scenario.
+class Seeding:
+    """What decides one draw of a scenario.
 
     Attributes:
         seed: from 0; two draws of different seeds share no network's seed.
@@ -26,7 +26,7 @@ class Draw:
     data_dir: Path | None = None
 
     def network_seeds(self, number: int, first: int = 0) -> range:
-        """Seeds for `number` networks, from the `first` of this draw's own."""
+        """Seeds for `number` networks, from the `first` of this seed's own."""
         if not 0 <= first <= first + number <= _NETWORKS_PER_SEED:
             raise ValueError(f"starts: need {first + number:,} networks, expected at most {_NETWORKS_PER_SEED:,}")
         start = self.seed * _NETWORKS_PER_SEED + first
