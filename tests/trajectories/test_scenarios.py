@@ -52,6 +52,7 @@ SHAPES = {
     "plateau-sgd": (24, 2, 1210),
     "plateau-adam": (24, 2, 1210),
     "plateau-deep": (24, 2, 1374),
+    "plateau-decay": (24, 2, 1210),
     "float16": (102, 2, 1210),
     "bfloat16": (102, 2, 1210),
     "duplicates": (112, 2, 1210),

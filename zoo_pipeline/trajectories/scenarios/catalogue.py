@@ -18,6 +18,7 @@ from zoo_pipeline.trajectories.scenarios.problems import (
     DEEP,
     DIGITS,
     MNIST,
+    MNIST_ADAM,
     MNIST_SGD,
     SGD,
     TETRIS,
@@ -66,6 +67,8 @@ def _mixed(seeding: Seeding) -> tuple[KnownBag, ...]:
 
 _DIGITS_SGD, _DIGITS_ADAM = _seeds(DIGITS, SGD, 48), _seeds(DIGITS, ADAM, 48)
 _DEEP_ADAM, _TETRIS = _seeds(DEEP, ADAM, 48), _seeds(TETRIS, TETRIS_ADAM, 96)
+_MNIST_SGD, _MNIST_ADAM = _seeds(MNIST, MNIST_SGD, 40), _seeds(MNIST, MNIST_ADAM, 24)
+_DECAY_SGD = _seeds(DIGITS, replace(SGD, weight_decay=1e-2), 40)
 _FORKED_SGD, _FORKED_ADAM = replace(SGD, epochs=20), replace(ADAM, epochs=20)
 _RATES, _MILD_RATES = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1), (1e-4, 1e-3, 1e-2, 3e-2)
 _OTHER_DATA = (
@@ -98,7 +101,7 @@ CATALOGUE = {
     ),
     **_entries(
         "independent",
-        ("mnist-sgd", "MLPs on MNIST, SGD: first steps longer than between starts", _seeds(MNIST, MNIST_SGD, 40)),
+        ("mnist-sgd", "MLPs on MNIST, SGD: first steps longer than between starts", _MNIST_SGD),
         ("cnn-sgd", "CNN-s on MNIST, SGD", _seeds(CNN, CNN_SGD, 12)),
         ("cnn-adam", "CNN-s on MNIST, Adam", _seeds(CNN, CNN_ADAM, 12)),
         needs_files=True,
@@ -154,6 +157,13 @@ CATALOGUE = {
         ("plateau-sgd", "the last 12 epochs, SGD", _lacking(missing.last(12))),
         ("plateau-adam", "the last 12 epochs, Adam", _lacking(missing.last(12), _DIGITS_ADAM)),
         ("plateau-deep", "the last 12 epochs, two hidden layers, Adam", _lacking(missing.last(12), _DEEP_ADAM)),
+        ("plateau-decay", "the last 12 epochs, SGD with weight decay .01", _lacking(missing.last(12), _DECAY_SGD)),
+    ),
+    **_entries(
+        "plateau",
+        ("plateau-mnist-sgd", "the last 12 epochs on MNIST, SGD", _lacking(missing.last(12), _MNIST_SGD)),
+        ("plateau-mnist-adam", "the last 12 epochs on MNIST, Adam", _lacking(missing.last(12), _MNIST_ADAM)),
+        needs_files=True,
     ),
     **_entries(
         "damage",
@@ -172,7 +182,7 @@ CATALOGUE = {
     ),
     **_entries(
         "decay",
-        ("decay-sgd", "weight decay .01, SGD", _seeds(DIGITS, replace(SGD, weight_decay=1e-2), 40)),
+        ("decay-sgd", "weight decay .01, SGD", _DECAY_SGD),
         ("decay-adam", "weight decay .01, Adam", _seeds(DIGITS, replace(ADAM, weight_decay=1e-2), 40)),
         (
             "decay-adamw",

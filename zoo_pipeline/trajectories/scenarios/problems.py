@@ -63,6 +63,7 @@ SGD = Hyperparameters("sgd", 0.05, 64, 50, momentum=0.9)
 ADAM = Hyperparameters("adam", 3e-3, 64, 50)
 TETRIS_ADAM = Hyperparameters("adam", 3e-3, 50, 50)
 MNIST_SGD = Hyperparameters("sgd", 0.1, 64, 25, data_fraction=0.3)  # first steps longer than between initialisations
+MNIST_ADAM = Hyperparameters("adam", 3e-3, 64, 25, data_fraction=0.3)
 CNN_SGD = Hyperparameters("sgd", 0.02, 16, 15, momentum=0.9, data_fraction=0.08)
 CNN_ADAM = Hyperparameters("adam", 3e-3, 16, 15, data_fraction=0.08)
 
