@@ -23,7 +23,8 @@ FLOORS = (
     ("workflow", "tables"),
     ("runtime",),
     ("zoo", "sources"),
-    ("training", "trajectories", "store", "report"),
+    ("trajectories", "store", "report"),
+    ("training",),  # below: the scenarios of `trajectories` are trained
     ("data", "models"),
     ("recipes", "expansion", "mistakes"),
     (

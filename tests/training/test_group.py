@@ -173,6 +173,26 @@ def test_models_of_different_computations_are_not_trained_together(digits):
         train_members(MLP, [Member(0, ADAM), Member(1, SGD)], digits)
 
 
+@pytest.mark.parametrize("stack", [1, 2, None])
+def test_models_start_from_weights_that_are_given_with_an_optimiser_that_remembers_nothing(digits, stack):
+    parents = train_group(MLP, ADAM, [1, 2], digits).weights
+    starts = np.stack([parents[0, 3], parents[1, 1], parents[0, 3]])
+    members = [Member(seed, replace(ADAM, learning_rate=3e-3)) for seed in (5, 6, 7)]
+    forks = train_members(MLP, members, digits, engine=Engine(stack=stack), starts=starts)
+    assert np.array_equal(forks.weights[:, 0], starts)
+    first = np.abs(forks.weights[:, 1] - starts).max(axis=1)
+    assert (first > 1e-3).all()
+    assert np.abs(forks.weights[0, 1] - forks.weights[2, 1]).max() > 1e-3  # another data order
+    again = train_members(MLP, [members[0]], digits, starts=train_group(MLP, ADAM, [5], digits).weights[:, 0])
+    own = train_members(MLP, [members[0]], digits)
+    assert np.array_equal(again.weights, own.weights)
+
+
+def test_starts_of_another_shape_are_refused(digits):
+    with pytest.raises(ValueError, match=r"starts: have shape \(1, 1210\), expected \(2, 1210\)"):
+        train_members(MLP, [Member(0, ADAM), Member(1, ADAM)], digits, starts=np.zeros((1, 1210), np.float32))
+
+
 @pytest.mark.parametrize("stack", [1, 3])
 def test_dropout_masks_do_not_depend_on_the_stack(digits, stack):
     dropped = [Member(seed, replace(ADAM, dropout=0.5)) for seed in range(3)]

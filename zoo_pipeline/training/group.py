@@ -47,6 +47,9 @@ class GroupTraining:
     rounding, those it would have if trained alone. On a CPU, training that goes on from a saved state ends in the same
     bits as training that was never interrupted. Where a GPU's memory does not suffice, the stack is halved.
 
+    Models may start from weights that are given, such as a checkpoint of another model: a fork or a fine-tune. Only the
+    weights are taken over; the optimiser's memory, the schedule and BatchNorm's statistics begin anew.
+
     Attributes:
         epoch: passes over the training data so far.
         stack: how many models are trained at once by now.
@@ -59,13 +62,18 @@ class GroupTraining:
         dataset: Dataset,
         engine: Engine,
         device: str = "cpu",
+        starts: NDArray[np.float32] | None = None,
     ) -> None:
         if len({member.hyperparameters.computation for member in members}) != 1:
             raise ValueError("members: have to share one computation (Hyperparameters.computation)")
+        expected = (len(members), architecture.dimension)
+        if starts is not None and starts.shape != expected:
+            raise ValueError(f"starts: have shape {starts.shape}, expected {expected}")
         self.epoch = 0
         self.stack = min(engine.stack or len(members), len(members))
         shared = members[0].hyperparameters
         self._architecture, self._members, self._device = architecture, members, device
+        self._starts = starts
         self._capture = engine.capture and device != "cpu"
         self._data = DeviceData.of(dataset.part(shared.data_fraction), architecture, device)
         self._steps = -(-len(self._data.train_images) // shared.batch_size)
@@ -78,6 +86,10 @@ class GroupTraining:
         self._with_memory(self._advance, before)
         self.epoch += 1
 
+    def weights(self) -> NDArray[np.float32]:
+        """The weights of all models as they are now, float32[models, d]: a checkpoint without the time metrics take."""
+        return torch.cat([stack.weights() for stack in self._stacks]).numpy()
+
     def checkpoint(self) -> Checkpoint:
         """The weights of all models as they are now, and their metrics on the whole training and test data."""
         metrics = self._with_memory(self._metrics)
@@ -86,7 +98,7 @@ class GroupTraining:
         return Checkpoint(
             epoch=self.epoch,
             step=self.epoch * self._steps,
-            weights=torch.cat([stack.weights() for stack in self._stacks]).numpy(),
+            weights=self.weights(),
             metrics=dict(zip(METRICS, values, strict=True)),
             buffers=None if buffers[0] is None else torch.cat([part for part in buffers if part is not None]).numpy(),
         )
@@ -113,8 +125,18 @@ class GroupTraining:
 
     def _build(self) -> None:
         workplace = Workplace(self._device, self._capture)
-        parts = [self._members[start : start + self.stack] for start in range(0, len(self._members), self.stack)]
-        self._stacks = [Stack(self._architecture, part, self._data, self._device, workplace) for part in parts]
+        parts = [slice(start, start + self.stack) for start in range(0, len(self._members), self.stack)]
+        self._stacks = [
+            Stack(
+                self._architecture,
+                self._members[part],
+                self._data,
+                self._device,
+                workplace,
+                None if self._starts is None else self._starts[part],
+            )
+            for part in parts
+        ]
 
     def _advance(self) -> None:
         with arithmetic():
@@ -184,6 +206,7 @@ def train_group(
     *,
     engine: Engine | None = None,
     device: str = "cpu",
+    starts: NDArray[np.float32] | None = None,
 ) -> GroupHistory:
     """Train a group to its end and keep every epoch in memory.
 
@@ -193,11 +216,12 @@ def train_group(
         dataset: what they learn.
         engine: how it is computed.
         device: torch's name of the device, such as "cuda".
+        starts: float32[models, d], the weights of epoch 0; None draws each model's own.
 
     Returns:
         The checkpoints, in the order of the members.
     """
-    training = GroupTraining(architecture, members, dataset, engine or Engine(), device)
+    training = GroupTraining(architecture, members, dataset, engine or Engine(), device, starts)
     checkpoints = [training.checkpoint()]
     while training.epoch < members[0].hyperparameters.epochs:
         training.advance()

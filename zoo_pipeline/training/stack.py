@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo_pipeline.architecture import RESNETS, Architecture
 from zoo_pipeline.hyperparameters import Hyperparameters
-from zoo_pipeline.models import initialise
+from zoo_pipeline.models import Layout, initialise
 from zoo_pipeline.training.device_data import DeviceData
 from zoo_pipeline.training.evaluation import evaluate
 from zoo_pipeline.training.layers.dropout import step_keys
@@ -43,6 +45,7 @@ class Stack:
         data: DeviceData,
         device: str,
         workplace: Workplace,
+        starts: NDArray[np.float32] | None = None,
     ) -> None:
         self.models = len(members)
         self._members = members
@@ -53,12 +56,8 @@ class Stack:
         kind = Modules if architecture.name in RESNETS else Network
         self._network: Network | Modules = kind(architecture, every, device, workplace.scratch)
         parameters = self._network.parameters
-        starts = [
-            initialise(architecture, member.hyperparameters.initialisation, initialisation_generator(member.seed))
-            for member in members
-        ]
-        for name, tensor in parameters.tensors(parameters.values).items():
-            tensor.copy_(torch.stack([start[name] for start in starts]))
+        rows = _drawn(architecture, members) if starts is None else torch.from_numpy(starts)
+        parameters.write(parameters.values, rows)
         self._optimizer = optimizer_for(parameters, every)
         self._data = data
         self.steps = -(-len(data.train_images) // self._batch_size)
@@ -136,6 +135,16 @@ class Stack:
             parameters.write(flat, state[name])
         if isinstance(self._network, Modules):
             self._network.set_buffers(state["buffers"])
+
+
+def _drawn(architecture: Architecture, members: Sequence[Member]) -> Tensor:
+    """Every model's own initialisation, float32[models, d]."""
+    layout = Layout.of(architecture.tensors)
+    weights = torch.empty(len(members), layout.dimension)
+    for member, row in zip(members, weights, strict=True):
+        generator = initialisation_generator(member.seed)
+        layout.flatten(initialise(architecture, member.hyperparameters.initialisation, generator), row)
+    return weights
 
 
 def _labels(members: Sequence[Member], data: DeviceData) -> Tensor:
