@@ -77,6 +77,7 @@ def unfold(
         parent, continues = _cover_from_root(squares, progress, root, starts)
     else:
         parent, continues = _cover_with_forks(squares, root)
+        continues = _steadiest(points, parent, continues, progress)
     return _tree(parent, continues, progress, _confidence(squares, parent))
 
 
@@ -111,6 +112,21 @@ def _cover_with_forks(squares: Floats, root: int) -> tuple[Rows, NDArray[np.bool
     continues = np.zeros(m, bool)
     continues[others] = column < m
     return parent, continues
+
+
+def _steadiest(points: Floats, parent: Rows, continues: NDArray[np.bool_], progress: Floats) -> NDArray[np.bool_]:
+    """Let, of the successors of a row, the one continue its path whose step is most like the step into the row.
+
+    The assignment is indifferent to which of them pays for the fork.
+    """
+    continues = continues.copy()
+    for row in np.flatnonzero(np.bincount(parent[parent >= 0], minlength=len(parent)) > 1):
+        after = np.flatnonzero(parent == row)
+        into = points[row] - points[parent[row]] if parent[row] >= 0 else np.zeros(points.shape[1])
+        change = np.linalg.norm(points[after] - points[row] - into, axis=1)
+        continues[after] = False
+        continues[after[np.lexsort((progress[after], change))[0]]] = True
+    return continues
 
 
 def _cover_from_root(squares: Floats, progress: Floats, root: int, starts: int) -> tuple[Rows, NDArray[np.bool_]]:

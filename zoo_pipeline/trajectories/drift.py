@@ -3,10 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_pipeline.trajectories.ordering import euclidean_distances
+
 Floats = NDArray[np.float64]
 
 _DRIFT_LEFT = 0.2
 _BANDWIDTHS_SEEN = 3.0
+_BLOCK_ROWS = 256
 
 
 def drift_free_squares(points: NDArray[np.floating], progress: Floats, bandwidth_rows: int) -> Floats:
@@ -26,17 +29,16 @@ def drift_free_squares(points: NDArray[np.floating], progress: Floats, bandwidth
         float64[m, m], not symmetric: [v, u] measures the difference of v and u with the drift at v taken out.
     """
     coordinates = isometric_coordinates(points)
-    m = len(coordinates)
-    squares = np.empty((m, m))
     gaps = np.abs(progress[:, None] - progress[None, :])
-    bandwidths = np.partition(gaps, min(bandwidth_rows, m - 1), axis=1)[:, min(bandwidth_rows, m - 1)]
-    for v in range(m):
-        difference = coordinates - coordinates[v]
-        squares[v] = np.einsum("ij,ij->i", difference, difference)
-        if bandwidths[v] > 0:
-            tangents = _tangents(difference, (progress - progress[v]) / bandwidths[v])
-            along = difference @ tangents
-            squares[v] -= (1 - _DRIFT_LEFT**2) * np.einsum("ij,ij->i", along, along)
+    reach = min(bandwidth_rows, len(gaps) - 1)
+    bandwidths = np.partition(gaps, reach, axis=1)[:, reach]
+    squares = np.square(euclidean_distances(points))
+    for start in range(0, len(coordinates), _BLOCK_ROWS):
+        rows = np.arange(start, min(start + _BLOCK_ROWS, len(coordinates)))
+        operators = np.stack([_derivatives(progress - progress[v], float(bandwidths[v])) for v in rows])
+        basis = _orthonormal(operators @ coordinates)
+        along = basis @ coordinates.T - basis @ coordinates[rows, :, None]
+        squares[rows] -= (1 - _DRIFT_LEFT**2) * np.square(along).sum(axis=1)
     np.maximum(squares, 0.0, out=squares)
     return squares
 
@@ -52,13 +54,30 @@ def isometric_coordinates(points: NDArray[np.floating]) -> Floats:
     return coordinates
 
 
-def _tangents(difference: Floats, offset: Floats) -> Floats:
-    """Fit a + b·offset + c·offset² with Gaussian weights; return an orthonormal basis of b and c, float64[d, 2]."""
-    seen = np.abs(offset) <= _BANDWIDTHS_SEEN
-    offset, weight = offset[seen], np.exp(-0.25 * np.square(offset[seen]))
-    design = np.stack([np.ones_like(offset), offset, np.square(offset)], axis=1)
-    derivatives = (np.linalg.pinv(design * weight[:, None]) * weight)[1:] @ difference[seen]
-    basis, triangle = np.linalg.qr(derivatives.T)
-    lengths = np.abs(triangle.diagonal())
-    kept: Floats = basis[:, lengths > 1e-9 * max(float(lengths.max()), 1e-300)]
-    return kept
+def _derivatives(offset: Floats, bandwidth: float) -> Floats:
+    """Give the rows' weights in b and c of a + b·offset + c·offset², fitted under a Gaussian kernel, float64[2, m]."""
+    weights = np.zeros((2, len(offset)))
+    if bandwidth > 0:
+        seen = np.abs(offset) <= _BANDWIDTHS_SEEN * bandwidth
+        scaled = offset[seen] / bandwidth
+        root_weight = np.exp(-0.25 * np.square(scaled))
+        design = np.stack([np.ones_like(scaled), scaled, np.square(scaled)], axis=1)
+        weights[:, seen] = (np.linalg.pinv(design * root_weight[:, None]) * root_weight)[1:]
+    return weights
+
+
+def _orthonormal(pairs: Floats) -> Floats:
+    """Make every pair of vectors in float64[n, 2, r] orthonormal; one that has no direction of its own becomes zero."""
+    first, second = pairs[:, 0], pairs[:, 1]
+    first = _units(first, np.linalg.norm(first, axis=1))
+    rest = second - np.einsum("nr,nr->n", second, first)[:, None] * first
+    second = _units(rest, np.linalg.norm(second, axis=1))
+    return np.stack([first, second], axis=1)
+
+
+def _units(vectors: Floats, scale: Floats) -> Floats:
+    """Divide vectors by their norms; those short beside `scale` become zero."""
+    norms = np.linalg.norm(vectors, axis=1)
+    kept = norms > 1e-9 * scale
+    units: Floats = np.where(kept, 1 / np.where(kept, norms, 1.0), 0.0)[:, None] * vectors
+    return units
