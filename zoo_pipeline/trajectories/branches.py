@@ -16,6 +16,8 @@ Rows = NDArray[np.int64]
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
 _BANDWIDTH_ROWS = 20
 _FORK_PENALTY = 0.3  # in natural logarithms of distance: a fork must be so much nearer than the best free link
+_CHANGE_WEIGHT = 0.2  # of a change of step, against the logarithm of distance
+_ROUNDS = 3
 _END_PENALTY = 0.3  # of the squared steps that a path would still have to take
 
 
@@ -76,8 +78,11 @@ def unfold(
     if starts > 1:
         parent, continues = _cover_from_root(squares, progress, root, starts)
     else:
-        parent, continues = _cover_with_forks(squares, root)
-        continues = _steadiest(points, parent, continues, progress)
+        parent, continues = _cover_with_forks(squares, np.zeros_like(squares), root)
+        for _ in range(_ROUNDS):
+            change = _step_changes(points, parent)
+            parent, continues = _cover_with_forks(squares, _CHANGE_WEIGHT * change, root)
+        continues = _steadiest(_step_changes(points, parent), parent, continues)
     return _tree(parent, continues, progress, _confidence(squares, parent))
 
 
@@ -93,7 +98,7 @@ def _likely_root(points: Floats) -> int:
     return int(path[0] if decide_direction(points[path]).forward else path[-1])
 
 
-def _cover_with_forks(squares: Floats, root: int) -> tuple[Rows, NDArray[np.bool_]]:
+def _cover_with_forks(squares: Floats, extra: Floats, root: int) -> tuple[Rows, NDArray[np.bool_]]:
     """Give every row but the root a predecessor: alone at log distance, or shared at the nearest's plus a penalty.
 
     Returns:
@@ -106,7 +111,7 @@ def _cover_with_forks(squares: Floats, root: int) -> tuple[Rows, NDArray[np.bool
     nearest = log_distance.argmin(axis=1)
     shared = np.full((m - 1, m - 1), np.inf)
     np.fill_diagonal(shared, log_distance.min(axis=1) + _FORK_PENALTY)
-    _, column = linear_sum_assignment(np.hstack([log_distance, shared]))
+    _, column = linear_sum_assignment(np.hstack([log_distance + extra[others], shared]))
     parent = np.full(m, -1)
     parent[others] = np.where(column < m, column, nearest)
     continues = np.zeros(m, bool)
@@ -114,18 +119,33 @@ def _cover_with_forks(squares: Floats, root: int) -> tuple[Rows, NDArray[np.bool
     return parent, continues
 
 
-def _steadiest(points: Floats, parent: Rows, continues: NDArray[np.bool_], progress: Floats) -> NDArray[np.bool_]:
-    """Let, of the successors of a row, the one continue its path whose step is most like the step into the row.
+def _step_changes(points: Floats, parent: Rows) -> Floats:
+    """Measure how a step would change from the one before: 1 − cos of the angle, plus |log of the ratio of lengths|.
+
+    Returns:
+        float64[m, m], [v, u] for the step from u to v after the step from u's predecessor to u; 0 where u has none.
+    """
+    into = np.where((parent >= 0)[:, None], points - points[parent], 0.0)
+    length = np.linalg.norm(into, axis=1)
+    inner = points @ into.T - np.einsum("ij,ij->i", points, into)[None, :]
+    distance = euclidean_distances(points)
+    known = (length > 0)[None, :] & (distance > 0)
+    product = np.where(known, distance * length[None, :], 1.0)
+    ratio = np.where(known, distance / np.where(length > 0, length, 1.0)[None, :], 1.0)
+    change: Floats = np.where(known, 1 - inner / product + np.abs(np.log(ratio)), 0.0)
+    return change
+
+
+def _steadiest(change: Floats, parent: Rows, continues: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Let, of the successors of a row, the one continue its path whose step changes least.
 
     The assignment is indifferent to which of them pays for the fork.
     """
     continues = continues.copy()
     for row in np.flatnonzero(np.bincount(parent[parent >= 0], minlength=len(parent)) > 1):
         after = np.flatnonzero(parent == row)
-        into = points[row] - points[parent[row]] if parent[row] >= 0 else np.zeros(points.shape[1])
-        change = np.linalg.norm(points[after] - points[row] - into, axis=1)
         continues[after] = False
-        continues[after[np.lexsort((progress[after], change))[0]]] = True
+        continues[after[change[after, row].argmin()]] = True
     return continues
 
 
