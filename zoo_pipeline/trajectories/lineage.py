@@ -1,0 +1,95 @@
+"""Lineage: the trajectories of one family, which branched from which, and in which direction they run."""
+
+from dataclasses import dataclass
+from math import exp, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.trajectories.branches import Branches, unfold
+from zoo_pipeline.trajectories.direction import DECIDED_FROM, Direction, decide_direction
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The k trajectories of a family of m checkpoints.
+
+    Attributes:
+        paths: the rows of each trajectory, in the likelier direction; every row is in exactly one.
+        parent_path: int64[k], the trajectory that each branched from; −1 for none.
+        parent_row: int64[k], the row that each branched from; −1 for none.
+        confidence: float64[m] in [0, 1], how clearly each row follows the one before it; see `Branches.confidence`. 0 for
+            equal rows that were dealt out to several trajectories.
+        directions: the verdict on each trajectory; all that branch from one another share theirs.
+    """
+
+    paths: list[Rows]
+    parent_path: Rows
+    parent_row: Rows
+    confidence: NDArray[np.float64]
+    directions: list[Direction]
+
+
+def lineage(weights: NDArray[np.float32], content: NDArray[np.integer], layout: Layout | None) -> Lineage:
+    """Tell the history of one family.
+
+    Args:
+        weights: float32[m, d].
+        content: int[m], ascending, equal for equal rows.
+        layout: of the weights, if known.
+
+    Returns:
+        Its trajectories.
+    """
+    _, first, which, copies = np.unique(content, return_index=True, return_inverse=True, return_counts=True)
+    distinct = weights[first]
+    # Copies of one row alone may be a start that several trajectories share; of several rows they say nothing.
+    told = copies if np.count_nonzero(copies > 1) == 1 else None
+    branches = unfold(distinct, told)
+    if branches.oriented:
+        directions = [_shared_direction(distinct, branches, layout)] * len(branches.paths)
+    else:
+        directions = [decide_direction(distinct[path], layout) for path in branches.paths]
+    ordered = [
+        path if branches.oriented or direction.forward else path[::-1]
+        for path, direction in zip(branches.paths, directions, strict=True)
+    ]
+    rows = np.split(np.argsort(which, kind="stable"), np.cumsum(copies)[:-1])
+    confidence = branches.confidence[which]
+    paths = [np.concatenate([rows[row] for row in path]) for path in ordered]
+    parent_path, parent_row = branches.parent_path, np.where(branches.parent_row >= 0, first[branches.parent_row], -1)
+    found = Lineage(paths, parent_path, parent_row, confidence, directions)
+    return _with_own_starts(found, rows[branches.paths[0][0]]) if branches.oriented else found
+
+
+def _with_own_starts(found: Lineage, copies: Rows) -> Lineage:
+    """Deal the copies of the root out to the trajectories that begin there, whichever to which, where there are enough."""
+    sharing = np.flatnonzero(found.parent_row == copies[0])
+    alone = len(found.paths[0]) == len(copies)  # nothing goes on from the root but what branches
+    if len(copies) != len(sharing) + (not alone):
+        return found
+    paths = list(found.paths)
+    paths[0] = paths[0][len(copies) - 1 :]
+    for path, copy in zip(sharing, copies, strict=False):
+        paths[path] = np.concatenate([[copy], paths[path]])
+    confidence = found.confidence.copy()
+    confidence[copies] = 0
+    if not alone:
+        return Lineage(paths, found.parent_path, found.parent_row, confidence, found.directions)
+    parent_path = np.where(found.parent_path[1:] > 0, found.parent_path[1:] - 1, -1)
+    parent_row = np.where(parent_path >= 0, found.parent_row[1:], -1)
+    return Lineage(paths[1:], parent_path, parent_row, confidence, found.directions[1:])
+
+
+def _shared_direction(points: NDArray[np.float32], branches: Branches, layout: Layout | None) -> Direction:
+    """Whether the trajectories of a family run away from its root, by all of them."""
+    odds = 0.0
+    for path in branches.paths:
+        verdict = decide_direction(points[path], layout)
+        odds += (1 if verdict.forward else -1) * log(verdict.confidence / max(1 - verdict.confidence, 1e-9))
+    confidence = 1 / (1 + exp(-min(abs(odds), 30.0)))
+    # The order stays as it is: another end would not be another direction, but another tree.
+    return Direction(forward=True, confidence=confidence, decided=odds > 0 and confidence >= DECIDED_FROM)
