@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import ZooError
 from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.trajectories.components import groups
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
 from zoo_pipeline.trajectories.direction import decide_direction
 from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES, cosine_distances
 from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.linkage import linkage_table, spanning_tree
-from zoo_pipeline.trajectories.ordering import order_along_path
 from zoo_pipeline.trajectories.separation import separate
+from zoo_pipeline.trajectories.straight import order_families
 
 Number = TypeVar("Number", np.int32, np.float32)
 
@@ -96,7 +97,7 @@ def recover(
     bag = weights[kept]
     split = split_weights(bag, layout)
     rows = bag if split is None else split.rows.numpy()
-    distances = cosine_distances(rows, device=device, memory_limit_bytes=memory_limit_bytes)
+    distances = cosine_distances(rows, precision=torch.float32, device=device, memory_limit_bytes=memory_limit_bytes)
     tree = spanning_tree(distances, rows)
     separation = separate(distances, tree, split)
     del distances, split, rows
@@ -104,8 +105,8 @@ def recover(
     separated = perf_counter()
 
     length = np.bincount(separation.labels).astype(np.int32)
-    families = np.split(np.argsort(separation.labels, kind="stable"), np.cumsum(length)[:-1]) if len(bag) else []
-    paths = [family[order_along_path(bag[family])] for family in families]
+    families = groups(separation.labels)
+    paths = order_families(bag, families)
     ordered = perf_counter()
 
     tensors = None if layout is None else [tensor.slice for tensor in layout.tensors]
