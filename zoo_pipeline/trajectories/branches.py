@@ -15,8 +15,8 @@ Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
 _BANDWIDTH_ROWS = 20
-_FORK_PENALTY = 0.3  # in natural logarithms of distance: a fork must be so much nearer than the best free link
-_CHANGE_WEIGHT = 0.2  # of a change of step, against the logarithm of distance
+_FORK_PENALTY = 1.2  # in natural logarithms of distance: how much worse a free link may be than a shared one
+_CHANGE_WEIGHT = 0.5  # of a change of step, against the logarithm of distance
 _ROUNDS = 3
 _END_PENALTY = 0.3  # of the squared steps that a path would still have to take
 
