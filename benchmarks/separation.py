@@ -32,7 +32,7 @@ def main() -> None:
     model_id, epoch = checkpoints["model_id"].to_numpy(), checkpoints["epoch"].to_numpy()
 
     started = time.perf_counter()
-    recovery = recover(weights, [tensor.slice for tensor in zoo.layout.tensors])
+    recovery = recover(weights, zoo.layout)
     ours = {"seconds": round(time.perf_counter() - started, 2), **_plain(score(recovery, weights, model_id, epoch))}
     given = len(np.unique(model_id))
     result: dict[str, Any] = {

@@ -8,27 +8,29 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from zoo_pipeline.models.layout import Layout
+
 
 @dataclass(frozen=True)
 class KnownZoo:
     weights: NDArray[np.float32]
     model_id: NDArray[np.int64]
     epoch: NDArray[np.int64]
-    tensors: list[slice]
+    layout: Layout
 
     def shuffled(self, seed: int) -> "KnownZoo":
         rows = np.random.default_rng(seed).permutation(len(self.weights))
-        return KnownZoo(self.weights[rows], self.model_id[rows], self.epoch[rows], self.tensors)
+        return KnownZoo(self.weights[rows], self.model_id[rows], self.epoch[rows], self.layout)
 
 
-def known_zoo(paths: NDArray[np.float32], tensors: list[slice]) -> KnownZoo:
+def known_zoo(paths: NDArray[np.float32], layout: Layout) -> KnownZoo:
     """Lists models' paths, float32[models, checkpoints, d], as a bag."""
     models, checkpoints, d = paths.shape
     return KnownZoo(
         paths.reshape(-1, d).astype(np.float32),
         np.repeat(np.arange(models), checkpoints),
         np.tile(np.arange(checkpoints), models),
-        tensors,
+        layout,
     )
 
 
@@ -42,7 +44,7 @@ def drawn_zoo() -> KnownZoo:
     wobble = np.cumsum(0.1 * rng.standard_normal((models, checkpoints, d)), axis=1)
     progress = 1 - 0.8 ** np.arange(checkpoints)
     paths = start + 0.2 * progress[None, :, None] * (heading + wobble)
-    return known_zoo(paths.astype(np.float32), [slice(0, 60), slice(60, 80)])
+    return known_zoo(paths.astype(np.float32), Layout.of({"weight": (6, 10), "bias": (20,)}))
 
 
 @pytest.fixture(scope="session")
@@ -68,5 +70,4 @@ def trained_zoo() -> KnownZoo:
                 optimiser.step()
             path.append(torch.nn.utils.parameters_to_vector(parameters).detach().clone())
         paths.append(torch.stack(path).numpy())
-    ends = np.cumsum([parameter.numel() for parameter in parameters])
-    return known_zoo(np.stack(paths), [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)])
+    return known_zoo(np.stack(paths), Layout.of({name: tuple(of.shape) for name, of in model.named_parameters()}))

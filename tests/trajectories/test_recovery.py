@@ -18,7 +18,7 @@ def perfect(models, margin):
 @pytest.mark.parametrize("name", ["drawn_zoo", "trained_zoo"])
 def test_a_shuffled_zoo_is_recovered_without_an_error(name, request):
     zoo = request.getfixturevalue(name).shuffled(1)
-    found = recover(zoo.weights, zoo.tensors)
+    found = recover(zoo.weights, zoo.layout)
     scores = score(found, zoo.weights, zoo.model_id, zoo.epoch)
     assert scores == perfect(len(np.unique(zoo.model_id)), scores.margin)
     assert scores.margin > 1
@@ -31,10 +31,10 @@ def test_a_shuffled_zoo_is_recovered_without_an_error(name, request):
 @pytest.mark.parametrize("name", ["drawn_zoo", "trained_zoo"])
 def test_the_result_follows_the_rows_bit_for_bit_however_they_are_shuffled(name, request):
     zoo = request.getfixturevalue(name)
-    expected = recover(zoo.weights, zoo.tensors)
+    expected = recover(zoo.weights, zoo.layout)
     for seed in range(3):
         rows = np.random.default_rng(seed).permutation(len(zoo.weights))
-        found = recover(zoo.weights[rows], zoo.tensors)
+        found = recover(zoo.weights[rows], zoo.layout)
         for field in ROW_FIELDS:
             np.testing.assert_array_equal(getattr(found, field), getattr(expected, field)[rows], err_msg=field)
         for field in OTHER_FIELDS:
@@ -83,7 +83,7 @@ def test_rows_that_are_not_finite_are_left_out_and_harm_no_other(drawn_zoo):
     good = np.setdiff1d(np.arange(len(zoo.weights)), bad)
     weights = zoo.weights.copy()
     weights[bad, [0, 7, 30, 79]] = [np.nan, np.inf, -np.inf, np.nan]
-    found, expected = recover(weights, zoo.tensors), recover(weights[good], zoo.tensors)
+    found, expected = recover(weights, zoo.layout), recover(weights[good], zoo.layout)
     for field in ROW_FIELDS:
         np.testing.assert_array_equal(getattr(found, field)[good], getattr(expected, field))
     for field in ("trajectory", "position", "leaf", "content"):
@@ -134,7 +134,7 @@ def test_equal_rows_share_a_trajectory_and_a_content():
 def test_copies_of_checkpoints_change_no_score(drawn_zoo):
     zoo = drawn_zoo
     rows = np.concatenate([np.arange(len(zoo.weights)), [0, 0, 17, 100]])
-    found = recover(zoo.weights[rows], zoo.tensors)
+    found = recover(zoo.weights[rows], zoo.layout)
     scores = score(found, zoo.weights[rows], zoo.model_id[rows], zoo.epoch[rows])
     assert scores == perfect(12, scores.margin)
 

@@ -50,9 +50,8 @@ def analyze_zoo(zoo: Zoo) -> Analysis:
         raise StoreError(f"{zoo.root}: every model diverged, so there is nothing to analyse; lower the learning rate")
 
     # The blind part gets weights and layout; a diverged model's rows are hidden from it as not finite.
-    tensors = [tensor.slice for tensor in zoo.layout.tensors]
     seen = np.where(diverged[:, None], np.float32(np.nan), weights) if diverged.any() else weights
-    recovery = recover(seen, tensors)
+    recovery = recover(seen, zoo.layout)
     seconds |= recovery.seconds
     if len(recovery.length) == 0:
         raise StoreError(f"{zoo.root}: no checkpoint has only finite weights, so there is nothing to analyse")

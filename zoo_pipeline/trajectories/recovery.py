@@ -1,6 +1,5 @@
 """Recovery: from a shuffled bag of weights to trajectories, their order and their direction, without labels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import ZooError
+from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
 from zoo_pipeline.trajectories.direction import decide_direction
 from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES, cosine_distances
@@ -57,7 +57,7 @@ class Recovery:
 
 def recover(
     weights: NDArray[np.float32],
-    tensors: Sequence[slice] | None = None,
+    layout: Layout | None = None,
     *,
     device: str | torch.device = "cpu",
     memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
@@ -69,7 +69,7 @@ def recover(
 
     Args:
         weights: float32[n, d].
-        tensors: which columns are which tensor, if known; helps only the direction.
+        layout: of the d weights, if known; helps only the direction.
         device: where the distances are computed.
         memory_limit_bytes: largest size allowed for the m × m float32 distances.
 
@@ -100,7 +100,7 @@ def recover(
     paths = [rows[order_along_path(bag[rows])] for rows in members]
     ordered = perf_counter()
 
-    directions = [decide_direction(bag[path], tensors) for path in paths]
+    directions = [decide_direction(bag[path], layout) for path in paths]
     position = np.empty(len(bag), np.int32)
     for path, direction in zip(paths, directions, strict=True):
         position[path if direction.forward else path[::-1]] = np.arange(len(path))
