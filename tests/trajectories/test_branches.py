@@ -114,7 +114,7 @@ def test_turning_and_shifting_changes_nothing():
 
 def test_a_checkpoint_equally_near_to_two_is_not_trusted():
     """Row 3 lies as far beside row 1 as beside row 2: nothing tells which it continues."""
-    points = np.array([[0.0, 0, 0], [1.0, 0.5, 0], [1.0, -0.5, 0], [2.0, 0, 1]])
+    points = np.array([[0.0, 0, 0], [1.0, 0.8, 0], [1.0, -0.8, 0], [2.0, 0, 1]])
     branches = unfold(points, np.array([2, 1, 1, 1]))
     assert branches.confidence[3] < 0.05
 

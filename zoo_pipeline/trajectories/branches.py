@@ -14,6 +14,7 @@ from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_
 Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
+_LONGER = 1.012  # than the spanning tree: from there on a path through all points is none
 _BANDWIDTH_ROWS = 20
 _FORK_PENALTY = 1.2  # in natural logarithms of distance: how much worse a free link may be than a shared one
 _CHANGE_WEIGHT = 0.5  # of a change of step, against the logarithm of distance
@@ -68,8 +69,8 @@ def unfold(
     rows: Floats = np.asarray(points, np.float64)
     m = len(rows)
     copies = np.ones(m, np.int64) if multiplicity is None else np.asarray(multiplicity, np.int64)
-    if m <= 2 or not _tree_branches(rows, copies > 1):
-        order = order_along_path(rows)
+    order = order_along_path(rows)
+    if m <= 2 or not _branches(rows, copies > 1, order):
         return Branches([order] if m else [], np.full(min(m, 1), -1), np.full(min(m, 1), -1), np.ones(m), False)
     if root is None:
         root = int(copies.argmax()) if copies.max() > 1 else _likely_root(rows)
@@ -90,12 +91,15 @@ def unfold(
     return _tree(parent, continues, progress, _confidence(squares, parent))
 
 
-def _tree_branches(points: Floats, repeated: NDArray[np.bool_]) -> bool:
-    """Whether a row has three neighbours in the minimum spanning tree, or the tree turns back at a repeated row."""
-    edges = minimum_spanning_edges(euclidean_distances(points))
+def _branches(points: Floats, repeated: NDArray[np.bool_], path: Rows) -> bool:
+    """Whether the points are more than one path: see `unfold`."""
+    distances = euclidean_distances(points)
+    edges = minimum_spanning_edges(distances)
     neighbours = np.bincount(edges.ravel(), minlength=len(points))
     if neighbours.max(initial=0) > 2:
-        return True
+        # Noise alone makes a tree branch, too; but then the shortest path through all points is hardly longer.
+        tree_length = distances[edges[:, 0], edges[:, 1]].sum()
+        return bool(distances[path[1:], path[:-1]].sum() > _LONGER * tree_length)
     for row in np.flatnonzero(repeated & (neighbours == 2)):
         beside = edges[(edges == row).any(axis=1)].sum(axis=1) - row
         if np.dot(points[beside[0]] - points[row], points[beside[1]] - points[row]) > 0:
