@@ -5,6 +5,7 @@ from math import isqrt
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from zoo_pipeline.errors import ZooError
 
@@ -81,18 +82,18 @@ def cosine_distance_of_pairs(
         float64[p].
     """
     result = np.empty(len(first), np.float64)
+    rows = torch.from_numpy(weights)
     for start in range(0, len(first), _BLOCK_ROWS):
-        u = _units(weights[first[start : start + _BLOCK_ROWS]])
-        v = _units(weights[second[start : start + _BLOCK_ROWS]])
-        distance = 0.5 * np.square(u - v).sum(axis=1)
-        one_is_zero = u.any(axis=1) != v.any(axis=1)
-        result[start : start + _BLOCK_ROWS] = np.where(one_is_zero, 1.0, distance)
+        u = _units(rows[torch.from_numpy(first[start : start + _BLOCK_ROWS].astype(np.int64))])
+        v = _units(rows[torch.from_numpy(second[start : start + _BLOCK_ROWS].astype(np.int64))])
+        distance = 0.5 * (u - v).square_().sum(1)
+        one_is_zero = u.any(1) != v.any(1)
+        result[start : start + _BLOCK_ROWS] = torch.where(one_is_zero, 1.0, distance).numpy()
     return result
 
 
-def _units(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+def _units(rows: Tensor) -> Tensor:
     """Scale the rows to length one in float64; a row of zeros stays zero."""
-    units = rows.astype(np.float64)
-    norms = np.linalg.norm(units, axis=1, keepdims=True)
-    units /= np.where(norms == 0, 1.0, norms)
-    return units
+    units = rows.double()
+    norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
+    return units.div_(torch.where(norms == 0, 1.0, norms))
