@@ -12,6 +12,7 @@ from zoo_pipeline.errors import ZooError
 DEFAULT_MEMORY_LIMIT_BYTES = 4 * 2**30
 MOST_CHECKPOINTS = isqrt(DEFAULT_MEMORY_LIMIT_BYTES // 4)  # whose distances, float32, fit into it
 _BLOCK_ROWS = 1024
+_TILE_ROWS = 256
 
 
 def cosine_distances(
@@ -59,7 +60,9 @@ def cosine_distances(
         square = block[:, : stop - start]
         square.copy_((square + square.T) / 2).fill_diagonal_(0)
         result[start:stop, start:] = block
-        result[stop:, start:stop] = block[:, stop - start :].T
+        for tile in range(stop, n, _TILE_ROWS):  # a whole block would be turned around outside the cache
+            below = slice(tile, min(tile + _TILE_ROWS, n))
+            result[below, start:stop] = block[:, below.start - start : below.stop - start].T
     zero = torch.nonzero(norms[:, 0] == 0).flatten().cpu()
     result[zero[:, None], zero] = 0
     return distances

@@ -22,6 +22,7 @@ from zoo_pipeline.trajectories.linkage import SpanningTree
 FALSE_JOINS = 0.02  # expected in a bag
 LOOKS = 50  # independent chances to join two unrelated trajectories
 _BLOCK_ROWS = 1024
+_CROWDED = 8  # from this part of all pairs on, fellows are marked one by one no longer
 _CACHED_ENTRIES = 1 << 19  # of a block that is worked on over and over
 
 
@@ -223,10 +224,20 @@ def _strangers(
     n = len(labels)
     family, factor = torch.from_numpy(labels), torch.from_numpy(weight)
     nearest, likeliest = torch.full((n,), torch.inf), torch.zeros(n, dtype=torch.int64)
+    fellows = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels)
+    first = np.cumsum(sizes) - sizes
     for block in _blocks(n, max(1, _CACHED_ENTRIES // max(n, 1))):
-        far = torch.from_numpy(distances[block]).masked_fill(family[block, None] == family[None, :], torch.inf)
+        far = torch.from_numpy(distances[block]).clone()
+        counts = sizes[labels[block]]
+        if _CROWDED * counts.sum() > far.numel():
+            far.masked_fill_(family[block, None] == family[None, :], torch.inf)
+        else:
+            row = np.repeat(np.arange(len(counts)), counts)
+            along = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            far.numpy()[row, fellows[np.repeat(first[labels[block]], counts) + along]] = np.inf
         nearest[block] = far.amin(1)
-        likeliest[block] = far.sub_(1).mul_(factor).argmin(1)
+        likeliest[block] = far.sub_(1).mul_(factor).min(1).indices
     some = torch.isfinite(nearest)
     pairs = torch.stack([torch.arange(n), likeliest], 1)[some]
     return nearest.numpy(), pairs.numpy().astype(np.int32)
