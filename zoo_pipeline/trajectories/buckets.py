@@ -95,7 +95,8 @@ def _components(units: NDArray[np.float32]) -> NDArray[np.int32]:
 
 def _filled(sizes: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Fill buckets with components, in their order: where buckets begin, and how many components each has."""
-    bounds, components, end = [0], [], 0
+    bounds, end = [0], 0
+    components: list[int] = []
     for size in sizes:
         if components and end + size - bounds[-1] <= BUCKET_ROWS:
             components[-1] += 1

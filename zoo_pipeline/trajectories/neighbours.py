@@ -31,11 +31,11 @@ def alike(units: NDArray[np.float32], least: float) -> NDArray[np.int64]:
     if n <= ALL_PAIRS_UP_TO:
         return _within(rows, torch.arange(n), least).numpy()
     pivots = rows[:: max(1, n // isqrt(n))].T.contiguous()
-    lists = torch.cat([(block @ pivots).topk(_LISTS, 1).indices for block in rows.split(_BLOCK_ROWS)])
+    lists = torch.cat([(block @ pivots).topk(_LISTS, 1).indices for block in torch.split(rows, _BLOCK_ROWS)])
     number, place = lists.flatten().sort(stable=True)
     sizes = torch.bincount(number).tolist()
     member = place // _LISTS
-    return torch.cat([_within(rows, members, least) for members in member.split(sizes)]).numpy()
+    return torch.cat([_within(rows, members, least) for members in torch.split(member, sizes)]).numpy()
 
 
 def _within(rows: Tensor, members: Tensor, least: float) -> Tensor:

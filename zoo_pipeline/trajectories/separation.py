@@ -205,7 +205,7 @@ def families(
 
 
 def _strangers(
-    distances: NDArray[np.float32], labels: NDArray[np.int32], weight: NDArray[np.float32]
+    distances: NDArray[np.float32], labels: NDArray[np.int32], weight: NDArray[np.floating]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Find the nearest row of another family, and the one whose score is likely to be highest.
 
