@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
-from zoo_pipeline.trajectories.lineage import joined, lineage
+from zoo_pipeline.trajectories.lineage import lineage, lineages
 
 D = 60
 
@@ -65,13 +65,16 @@ def test_a_fork_names_its_parent_and_the_checkpoint_it_left(start):
 
 def test_lineages_of_several_families_are_put_together_by_their_first_rows(start):
     rng, root, heading = start
-    rows = walk(rng, root, heading, 6).astype(np.float32)
-    one = lineage(rows, np.arange(6), None)
-    both = joined([np.arange(6, 12), np.arange(6)], [one, one], 12)
-    assert [sorted(path.tolist()) for path in both.paths] == [list(range(6)), list(range(6, 12))]
-    assert both.parent_path.tolist() == both.parent_row.tolist() == [-1, -1]
-    assert both.confidence.tolist() == [1] * 12
+    rows = np.concatenate([walk(rng, root, heading, 6), walk(rng, -root, heading, 7)]).astype(np.float32)
+    found = lineages(rows, np.arange(13), [np.arange(6, 13), np.arange(6)], None)
+    assert [sorted(path.tolist()) for path in found.paths] == [list(range(6)), list(range(6, 13))]
+    trajectory, position = found.places
+    assert trajectory.tolist() == [0] * 6 + [1] * 7
+    assert sorted(position[:6]) == list(range(6))
+    assert found.length.tolist() == [6, 7]
+    assert found.parent_path.tolist() == found.parent_row.tolist() == [-1, -1]
+    assert found.confidence.tolist() == [1] * 13
 
 
 def test_an_empty_bag_has_no_lineage():
-    assert joined([], [], 0).paths == []
+    assert lineages(np.zeros((0, 3), np.float32), np.zeros(0, int), [], None).paths == []

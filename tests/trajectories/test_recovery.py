@@ -25,7 +25,7 @@ def test_a_shuffled_zoo_is_recovered_without_an_error(name, request):
     np.testing.assert_array_equal(found.position, zoo.epoch)
     np.testing.assert_array_equal(found.progress, (zoo.epoch / zoo.epoch.max()).astype(np.float32))
     assert (found.confidence > 0.5).all()
-    assert sorted(found.seconds) == ["direction", "ordering", "separation"]
+    assert sorted(found.seconds) == ["ordering", "separation"]
 
 
 @pytest.mark.parametrize("name", ["drawn_zoo", "trained_zoo"])

@@ -5,12 +5,14 @@ from math import isqrt
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from zoo_pipeline.errors import ZooError
 
 DEFAULT_MEMORY_LIMIT_BYTES = 4 * 2**30
 MOST_CHECKPOINTS = isqrt(DEFAULT_MEMORY_LIMIT_BYTES // 4)  # whose distances, float32, fit into it
 _BLOCK_ROWS = 1024
+_TILE_ROWS = 256
 
 
 def cosine_distances(
@@ -58,7 +60,9 @@ def cosine_distances(
         square = block[:, : stop - start]
         square.copy_((square + square.T) / 2).fill_diagonal_(0)
         result[start:stop, start:] = block
-        result[stop:, start:stop] = block[:, stop - start :].T
+        for tile in range(stop, n, _TILE_ROWS):  # a whole block would be turned around outside the cache
+            below = slice(tile, min(tile + _TILE_ROWS, n))
+            result[below, start:stop] = block[:, below.start - start : below.stop - start].T
     zero = torch.nonzero(norms[:, 0] == 0).flatten().cpu()
     result[zero[:, None], zero] = 0
     return distances
@@ -81,18 +85,18 @@ def cosine_distance_of_pairs(
         float64[p].
     """
     result = np.empty(len(first), np.float64)
+    rows = torch.from_numpy(weights)
     for start in range(0, len(first), _BLOCK_ROWS):
-        u = _units(weights[first[start : start + _BLOCK_ROWS]])
-        v = _units(weights[second[start : start + _BLOCK_ROWS]])
-        distance = 0.5 * np.square(u - v).sum(axis=1)
-        one_is_zero = u.any(axis=1) != v.any(axis=1)
-        result[start : start + _BLOCK_ROWS] = np.where(one_is_zero, 1.0, distance)
+        u = _units(rows[torch.from_numpy(first[start : start + _BLOCK_ROWS].astype(np.int64))])
+        v = _units(rows[torch.from_numpy(second[start : start + _BLOCK_ROWS].astype(np.int64))])
+        distance = 0.5 * (u - v).square_().sum(1)
+        one_is_zero = u.any(1) != v.any(1)
+        result[start : start + _BLOCK_ROWS] = torch.where(one_is_zero, 1.0, distance).numpy()
     return result
 
 
-def _units(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+def _units(rows: Tensor) -> Tensor:
     """Scale the rows to length one in float64; a row of zeros stays zero."""
-    units = rows.astype(np.float64)
-    norms = np.linalg.norm(units, axis=1, keepdims=True)
-    units /= np.where(norms == 0, 1.0, norms)
-    return units
+    units = rows.double()
+    norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
+    return units.div_(torch.where(norms == 0, 1.0, norms))

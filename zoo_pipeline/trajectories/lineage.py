@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.branches import Branches, unfold
 from zoo_pipeline.trajectories.direction import DECIDED_FROM, Direction, decide_direction
+from zoo_pipeline.trajectories.straight import straight_paths
 
 Rows = NDArray[np.int64]
 
@@ -32,6 +33,19 @@ class Lineage:
     parent_row: Rows
     confidence: NDArray[np.float64]
     directions: list[Direction]
+
+    @property
+    def places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Of each row its trajectory and its position in it, int32[m] each."""
+        trajectory, position = np.empty((2, len(self.confidence)), np.int32)
+        for number, path in enumerate(self.paths):
+            trajectory[path], position[path] = number, np.arange(len(path))
+        return trajectory, position
+
+    @property
+    def length(self) -> NDArray[np.int32]:
+        """Rows of each trajectory, int32[k]."""
+        return np.array([len(path) for path in self.paths], np.int32)
 
 
 def lineage(weights: NDArray[np.float32], content: NDArray[np.integer], layout: Layout | None) -> Lineage:
@@ -84,13 +98,37 @@ def _with_own_starts(found: Lineage, copies: Rows) -> Lineage:
     return Lineage(paths[1:], parent_path, parent_row, confidence, found.directions[1:])
 
 
-def joined(families: Sequence[Rows], lineages: Sequence[Lineage], m: int) -> Lineage:
+def lineages(
+    weights: NDArray[np.float32], content: NDArray[np.integer], families: Sequence[Rows], layout: Layout | None
+) -> Lineage:
+    """Tell the histories of all families of a bag, together; trajectories are numbered by their first row.
+
+    Args:
+        weights: float32[n, d].
+        content: int[n], ascending within a family, equal for equal rows.
+        families: the rows of each, ascending.
+        layout: of the weights, if known.
+
+    Returns:
+        Their trajectories, and the confidence of all n rows.
+    """
+    told = []
+    for rows, path in zip(families, straight_paths(weights, families), strict=True):
+        # Where rows repeat, they may be a start that several trajectories share, whatever the tree looks like.
+        if path is None or len(np.unique(content[rows])) < len(rows):
+            told.append(lineage(weights[rows], content[rows], layout))
+        else:
+            told.append(_single(np.searchsorted(rows, path), decide_direction(weights[path], layout)))
+    return _joined(families, told, len(weights))
+
+
+def _joined(families: Sequence[Rows], told: Sequence[Lineage], m: int) -> Lineage:
     """Put the lineages of families together, whose rows among m are given; trajectories by their first row."""
-    before = np.cumsum([0, *(len(one.paths) for one in lineages)])
+    before = np.cumsum([0, *(len(one.paths) for one in told)])
     paths, directions = [], []
     parent_path, parent_row = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     confidence = np.empty(m)
-    for rows, one, start in zip(families, lineages, before, strict=False):
+    for rows, one, start in zip(families, told, before, strict=False):
         paths += [rows[path] for path in one.paths]
         directions += one.directions
         confidence[rows] = one.confidence
@@ -108,7 +146,7 @@ def joined(families: Sequence[Rows], lineages: Sequence[Lineage], m: int) -> Lin
     )
 
 
-def single(path: Rows, direction: Direction) -> Lineage:
+def _single(path: Rows, direction: Direction) -> Lineage:
     """The lineage of a family that is one trajectory, its rows ordered up to reversal."""
     none = np.full(1, -1)
     return Lineage([path if direction.forward else path[::-1]], none, none, np.ones(len(path)), [direction])

@@ -12,13 +12,11 @@ from zoo_pipeline.errors import ZooError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.components import groups
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
-from zoo_pipeline.trajectories.direction import decide_direction
 from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES, cosine_distances
 from zoo_pipeline.trajectories.exchange import split_weights
-from zoo_pipeline.trajectories.lineage import joined, lineage, single
+from zoo_pipeline.trajectories.lineage import lineages
 from zoo_pipeline.trajectories.linkage import linkage_table, spanning_tree
 from zoo_pipeline.trajectories.separation import separate
-from zoo_pipeline.trajectories.straight import straight_paths
 
 Number = TypeVar("Number", np.int32, np.float32)
 
@@ -48,7 +46,7 @@ class Recovery:
         parent_row: int64[k], the row (of n) that each branched from; −1 for none.
         direction_decided: bool[k], whether the direction is more than the likelier guess.
         direction_confidence: float32[k], 0.5 … 1.
-        seconds: wall time in s of `separation`, `ordering` and `direction`.
+        seconds: wall time in s of `separation` and `ordering`, the direction included.
     """
 
     family: NDArray[np.int32]
@@ -113,30 +111,11 @@ def recover(
     linkage = linkage_table(tree)
     separated = perf_counter()
 
-    content, families = content_numbers(bag), groups(separation.labels)
-    # Where rows repeat, they may be a start that several trajectories share, whatever the tree looks like.
-    straight = [
-        path if len(np.unique(content[rows])) == len(rows) else None
-        for path, rows in zip(straight_paths(bag, families), families, strict=True)
-    ]
-    branching = {
-        number: lineage(bag[rows], content[rows], layout)
-        for number, (rows, path) in enumerate(zip(families, straight, strict=True))
-        if path is None
-    }
+    content = content_numbers(bag)
+    found = lineages(bag, content, groups(separation.labels), layout)
+    trajectory, position = found.places
+    progress = (position / np.maximum(found.length[trajectory] - 1, 1)).astype(np.float32)
     ordered = perf_counter()
-
-    lineages = [
-        branching[number] if path is None else single(np.searchsorted(rows, path), decide_direction(bag[path], layout))
-        for number, (rows, path) in enumerate(zip(families, straight, strict=True))
-    ]
-    found = joined(families, lineages, len(bag))
-    position, trajectory = np.empty(len(bag), np.int32), np.empty(len(bag), np.int32)
-    for number, path in enumerate(found.paths):
-        position[path], trajectory[path] = np.arange(len(path)), number
-    length = np.array([len(path) for path in found.paths], np.int32)
-    progress = (position / np.maximum(length[trajectory] - 1, 1)).astype(np.float32)
-    directed = perf_counter()
 
     return Recovery(
         family=_aligned(kept, n, separation.labels, -1),
@@ -145,12 +124,12 @@ def recover(
         progress=_aligned(kept, n, progress, np.nan),
         confidence=_aligned(kept, n, np.minimum(separation.confidence, found.confidence).astype(np.float32), np.nan),
         leaf=_aligned(kept, n, np.arange(len(bag), dtype=np.int32), -1),
-        content=_aligned(kept, n, content_numbers(bag), -1),
+        content=_aligned(kept, n, content, -1),
         linkage=linkage,
         edges=tree.edges,
         cut=separation.cut,
         threshold=separation.threshold,
-        length=length,
+        length=found.length,
         parent=found.parent_path.astype(np.int32),
         parent_row=np.append(kept, -1)[found.parent_row],
         direction_decided=np.array([direction.decided for direction in found.directions], bool),
@@ -158,7 +137,6 @@ def recover(
         seconds={
             "separation": separated - started,
             "ordering": ordered - separated,
-            "direction": directed - ordered,
         },
     )
 

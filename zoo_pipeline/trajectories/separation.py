@@ -22,6 +22,7 @@ from zoo_pipeline.trajectories.linkage import SpanningTree
 FALSE_JOINS = 0.02  # expected in a bag
 LOOKS = 50  # independent chances to join two unrelated trajectories
 _BLOCK_ROWS = 1024
+_CROWDED = 8  # from this part of all pairs on, fellows are marked one by one no longer
 _CACHED_ENTRIES = 1 << 19  # of a block that is worked on over and over
 
 
@@ -40,6 +41,25 @@ class Separation:
     cut: float
     confidence: NDArray[np.float32]
     threshold: float | None
+
+
+@dataclass(frozen=True)
+class ScoredEdges:
+    """The edges that may join n rows.
+
+    Attributes:
+        edges: int32[p, 2]; they hold a spanning tree.
+        lengths: float64[p], cosine distances.
+        scores: float64[p], see `exchange_scores`.
+        variance: float32[n], of each row's cosine with its like.
+        stranger: float32[n], distance of the nearest row of another family; infinite where there is none.
+    """
+
+    edges: NDArray[np.int32]
+    lengths: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    variance: NDArray[np.float32]
+    stranger: NDArray[np.float32]
 
 
 def separate(distances: NDArray[np.float32], tree: SpanningTree, split: Split | None) -> Separation:
@@ -61,22 +81,41 @@ def separate(distances: NDArray[np.float32], tree: SpanningTree, split: Split | 
         stranger, _ = _strangers(distances, labels, np.ones(n, np.float32))
         fellow = np.minimum(_nearest_fellow(tree.edges, tree.heights, labels), cut)
         return Separation(labels, cut, confidences(fellow, stranger), None)
+    scored = score_edges(distances, tree, split)
+    found, labels = families(scored.edges, scored.scores, n, n)
+    limit = threshold(found)
+    longest = float(scored.lengths[scored.scores >= limit].max(initial=0.0))
+    return Separation(labels, longest, scored_confidences(scored, labels, limit), limit)
+
+
+def score_edges(distances: NDArray[np.float32], tree: SpanningTree, split: Split, others: int = 0) -> ScoredEdges:
+    """Score the edges of the tree, and of each row to the likeliest row elsewhere, until that joins no more families.
+
+    Args:
+        distances: as in `separate`.
+        tree: their minimum spanning tree.
+        split: of the weights.
+        others: families among rows that are known to be unrelated to these, and are not here.
+    """
+    n = len(distances)
     edges, lengths, scores = tree.edges, tree.heights, _scores(split, tree.edges)
     variance = torch.cat([split.take(block).cosines(split.take(block))[1] for block in _blocks(n)]).numpy()
     found = n
     while True:
-        found, labels = _families(edges, scores, n, found)
+        found, labels = families(edges, scores, n, found, others)
         stranger, further = _strangers(distances, labels, variance**-0.25)
         further_scores = _scores(split, further)
-        if not (further_scores >= threshold(found)).any():
-            break
+        if not (further_scores >= threshold(found + others)).any():
+            return ScoredEdges(edges, lengths, scores, variance, stranger)
         edges, scores = np.concatenate([edges, further]), np.concatenate([scores, further_scores])
         lengths = np.concatenate([lengths, distances[further[:, 0], further[:, 1]]])
-    limit = threshold(found)
+
+
+def scored_confidences(scored: ScoredEdges, labels: NDArray[np.int32], limit: float) -> NDArray[np.float32]:
+    """`confidences` of rows whose families are what edges of at least the score `limit` connect: float32[n]."""
     # The distance at which a row would have been joined to one like itself.
-    reach = 1 - np.sqrt(-np.expm1(-(limit**2) * variance))
-    fellow = np.minimum(_nearest_fellow(edges, lengths, labels), reach)
-    return Separation(labels, float(lengths[scores >= limit].max(initial=0.0)), confidences(fellow, stranger), limit)
+    reach = 1 - np.sqrt(-np.expm1(-(limit**2) * scored.variance))
+    return confidences(np.minimum(_nearest_fellow(scored.edges, scored.lengths, labels), reach), scored.stranger)
 
 
 def threshold(families: int) -> float:
@@ -148,17 +187,17 @@ def _nearest_fellow(
     return nearest
 
 
-def _families(
-    edges: NDArray[np.int32], scores: NDArray[np.float64], n: int, most: int
+def families(
+    edges: NDArray[np.integer], scores: NDArray[np.float64], n: int, most: int, others: int = 0
 ) -> tuple[int, NDArray[np.int32]]:
-    """Number and labels of the families, where there are at most so many.
+    """Number and labels of the families among n rows, where there are at most so many, and others elsewhere.
 
     The fewer families there are, the fewer chances there were for a false join, and the lower the threshold may be.
     It is lowered until that finds no fewer: with a threshold for too many families no false join is likelier than
     with the right one.
     """
     while True:
-        labels = connected(edges[scores >= threshold(most)], n)
+        labels = connected(edges[scores >= threshold(most + others)], n)
         found = int(labels.max(initial=-1)) + 1
         if found >= most:
             return most, labels
@@ -166,7 +205,7 @@ def _families(
 
 
 def _strangers(
-    distances: NDArray[np.float32], labels: NDArray[np.int32], weight: NDArray[np.float32]
+    distances: NDArray[np.float32], labels: NDArray[np.int32], weight: NDArray[np.floating]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Find the nearest row of another family, and the one whose score is likely to be highest.
 
@@ -185,10 +224,20 @@ def _strangers(
     n = len(labels)
     family, factor = torch.from_numpy(labels), torch.from_numpy(weight)
     nearest, likeliest = torch.full((n,), torch.inf), torch.zeros(n, dtype=torch.int64)
+    fellows = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels)
+    first = np.cumsum(sizes) - sizes
     for block in _blocks(n, max(1, _CACHED_ENTRIES // max(n, 1))):
-        far = torch.from_numpy(distances[block]).masked_fill(family[block, None] == family[None, :], torch.inf)
+        far = torch.from_numpy(distances[block]).clone()
+        counts = sizes[labels[block]]
+        if _CROWDED * counts.sum() > far.numel():
+            far.masked_fill_(family[block, None] == family[None, :], torch.inf)
+        else:
+            row = np.repeat(np.arange(len(counts)), counts)
+            along = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            far.numpy()[row, fellows[np.repeat(first[labels[block]], counts) + along]] = np.inf
         nearest[block] = far.amin(1)
-        likeliest[block] = far.sub_(1).mul_(factor).argmin(1)
+        likeliest[block] = far.sub_(1).mul_(factor).min(1).indices
     some = torch.isfinite(nearest)
     pairs = torch.stack([torch.arange(n), likeliest], 1)[some]
     return nearest.numpy(), pairs.numpy().astype(np.int32)

@@ -43,7 +43,7 @@ def straight_paths(weights: NDArray[np.float32], families: Sequence[NDArray[np.i
 
 
 def _orders(points: Tensor) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Order k families of points float64[k, m, d] along their trees, int64[k, m]; and whether that is their path."""
+    """Order k families of points float64[k, m, d] along their trees: int64[k, m], and whether that is their path."""
     k, m, _ = points.shape
     points = points - points.mean(1, keepdim=True)
     gram = torch.bmm(points, points.mT)

@@ -29,7 +29,7 @@ _RATES = (5e-4, 1e-3, 2e-3, 3e-3)
 
 
 @dataclass(frozen=True)
-class Million:
+class RenumberedBag:
     """Checkpoints in a shuffled order, made when they are asked for.
 
     Attributes:
@@ -43,7 +43,7 @@ class Million:
     order: NDArray[np.int64]
 
     @classmethod
-    def of(cls, real: NDArray[np.float32], checkpoints: int, seed: int = 0) -> "Million":
+    def of(cls, real: NDArray[np.float32], checkpoints: int, seed: int = 0) -> "RenumberedBag":
         """Renumber models until there are so many checkpoints; the last model may lack its last ones."""
         generator = np.random.default_rng(seed)
         models = -(-checkpoints // EPOCHS)
