@@ -37,12 +37,12 @@ def test_a_small_zoo_is_recovered_exactly(analysis):
     assert summary["direction_undecided"] == 0.0
     assert summary["margin"] > 1
     assert summary["left_out"] == {"models": 0, "checkpoints": 0}
-    assert set(summary["seconds"]) == {"reading", "separation", "ordering", "direction", "geometry", "scoring"}
+    assert set(summary["seconds"]) == {"reading", "separation", "ordering", "geometry", "scoring"}
 
 
 def test_the_tables_have_the_documented_columns_and_rows(analysis, small_run):
     assert analysis.assignments.column_names == [
-        "run", "model_id", "epoch", "trajectory", "position", "progress", "confidence", "leaf",
+        "run", "model_id", "epoch", "family", "trajectory", "position", "progress", "confidence", "leaf",
     ]  # fmt: skip
     assert len(analysis.assignments) == len(analysis.geometry) == 24
     assert len(analysis.trajectories) == 6
