@@ -13,8 +13,8 @@ from zoo_pipeline.report.theme import BLUE, GREY, INK, MUTED, ORANGE, PALETTE, R
 
 __all__ = ["BLUE", "GREY", "INK", "ORANGE", "PALETTE", "Axis", "Chart", "write_svg"]
 
-WIDTH, HEIGHT = 340, 230  # of a chart, px
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 46, 40  # around its plot
+WIDTH, HEIGHT = 340, 240  # of a chart, px
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 56, 40  # around its plot
 _FONT = "-apple-system, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 Floats = NDArray[np.float64]
@@ -45,17 +45,22 @@ class Axis:
         return np.clip((numbers - low) / (high - low), 0, 1)
 
     def ticks(self) -> list[float]:
-        """Round numbers along the axis: powers of ten, or some four of a 1-2-5 series.
+        """Round numbers along the axis: powers of ten (where those are few, 1-2-5 series), or some four equal steps.
 
         >>> Axis("", 0, 40).ticks()
         [0.0, 10.0, 20.0, 30.0, 40.0]
         >>> Axis("", 3e-3, 2, logarithmic=True).ticks()
         [0.01, 0.1, 1.0]
+        >>> Axis("", 0.3, 2, logarithmic=True).ticks()
+        [0.5, 1.0, 2.0]
         """
         low, high = sorted((self.low, self.high))
         if self.logarithmic:
-            powers = range(ceil(log10(low) - 1e-9), floor(log10(high) + 1e-9) + 1)
-            return [10.0**power for power in powers][:: ceil(len(powers) / 6)]
+            powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+            series = (1, 2, 5) if len(powers) < 4 else (1,)
+            ticks = [round(factor * 10.0**power, 12) for power in powers for factor in series]
+            inside = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+            return inside[:: ceil(len(inside) / 7)]
         rough = (high - low) / 4
         unit = 10.0 ** floor(log10(rough))
         step = min((unit * factor for factor in (1, 2, 5, 10)), key=lambda size: abs(size - rough))
@@ -132,12 +137,19 @@ class Chart:
         middle = (TOP + bottom) / 2
         turned = f'text-anchor="middle" fill="{MUTED}" transform="rotate(-90 13 {middle})"'
         parts.append(_text(13, middle, self.y.label, turned))
-        place = float(LEFT)
+        return "".join([*parts, *self._key()])
+
+    def _key(self) -> list[str]:
+        """Colours and their meaning, above the plot, in as many rows as they need."""
+        parts, across, down = [], float(LEFT), 31
         for colour, label in self._legend:
-            parts.append(f'<path d="M{place:.0f} 31h12" stroke="{colour}" stroke-width="3"/>')
-            parts.append(_text(place + 16, 35, label, f'fill="{MUTED}"'))
-            place += 30 + 6.0 * len(label)
-        return "".join(parts)
+            length = 24 + 5.6 * len(label)
+            if across + length > WIDTH:
+                across, down = float(LEFT), down + 14
+            parts.append(f'<path d="M{across:.0f} {down}h12" stroke="{colour}" stroke-width="3"/>')
+            parts.append(_text(across + 16, down + 4, label, f'fill="{MUTED}"'))
+            across += length
+        return parts
 
     def _mark(self, mark: str, colour: str, label: str) -> "Chart":
         self._marks.append(mark)

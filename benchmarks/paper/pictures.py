@@ -24,15 +24,16 @@ def draw_widths(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
     charts = []
     for name, measured in rows.items():
         wide = Axis("width", measured[0]["width"], measured[-1]["width"], logarithmic=True)
-        separation = Chart(f"{name}: separation", wide, Axis("adjusted Rand index", 0, 1))
+        separation = Chart(f"{name}: separation (dashed: random projection)", wide, Axis("adjusted Rand index", 0, 1))
         ordering = Chart(f"{name}: ordering", wide, Axis("mean |τ|", 0, 1))
         for side, colour, ari in (("ours", BLUE, "ari"), ("paper", ORANGE, "ari_number_given")):
             for reduction in ("svd", "random"):
                 chosen = [row for row in measured if row["reduction"] in ("none", reduction)]
-                x, label = [row["width"] for row in chosen], f"{side}, {'SVD' if reduction == 'svd' else reduction}"
+                label = {"ours": "ours", "paper": "the paper's rule"}[side] if reduction == "svd" else ""
                 for chart, figure in ((separation, ari), (ordering, "kendall_tau_mean")):
                     values = [row[side][figure] for row in chosen]
-                    chart.line(x, values, colour, label, dashed=reduction == "random")
+                    widths = [row["width"] for row in chosen]
+                    chart.line(widths, values, colour, label, dashed=reduction == "random")
         charts += [separation, ordering]
     write_svg(path, charts)
 
