@@ -14,6 +14,7 @@ from benchmarks.paper.heights import Dendrogram
 from zoo_pipeline.report.embedding import principal_components
 from zoo_pipeline.trajectories.scenarios import KnownBag
 
+SKY = PALETTE[4]
 TEETH = 4  # trajectories of a dendrogram that are shown
 MOST_PATHS = 24  # trajectories in the plane
 Floats = NDArray[np.float64]
@@ -26,14 +27,18 @@ def draw_widths(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
         wide = Axis("width", measured[0]["width"], measured[-1]["width"], logarithmic=True)
         separation = Chart(f"{name}: separation (dashed: random projection)", wide, Axis("adjusted Rand index", 0, 1))
         ordering = Chart(f"{name}: ordering", wide, Axis("mean |τ|", 0, 1))
-        for side, colour, ari in (("ours", BLUE, "ari"), ("paper", ORANGE, "ari_number_given")):
+        for chart, side, figure, colour, label in (
+            (separation, "ours", "ari_number_given", SKY, "ours, number given"),
+            (separation, "ours", "ari", BLUE, "ours"),
+            (separation, "paper", "ari_number_given", ORANGE, "the paper's rule, number given"),
+            (ordering, "ours", "kendall_tau_mean", BLUE, "ours"),
+            (ordering, "paper", "kendall_tau_mean", ORANGE, "the paper's rule"),
+        ):
             for reduction in ("svd", "random"):
                 chosen = [row for row in measured if row["reduction"] in ("none", reduction)]
-                label = {"ours": "ours", "paper": "the paper's rule"}[side] if reduction == "svd" else ""
-                for chart, figure in ((separation, ari), (ordering, "kendall_tau_mean")):
-                    values = [row[side][figure] for row in chosen]
-                    widths = [row["width"] for row in chosen]
-                    chart.line(widths, values, colour, label, dashed=reduction == "random")
+                widths, values = [row["width"] for row in chosen], [row[side][figure] for row in chosen]
+                dashed = reduction == "random"
+                chart.line(widths, values, colour, "" if dashed else label, dashed=dashed)
         charts += [separation, ordering]
     write_svg(path, charts)
 
