@@ -7,6 +7,8 @@ from math import exp, log, tanh
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_pipeline.models.layout import Layout
+
 DECIDED_FROM = 0.8
 LEAST_CHECKPOINTS = 3
 _SMALLEST_TENSOR = 16
@@ -58,18 +60,19 @@ class Direction:
     decided: bool
 
 
-def decide_direction(path: NDArray[np.floating], tensors: Sequence[slice] | None = None) -> Direction:
+def decide_direction(path: NDArray[np.floating], layout: Layout | None = None) -> Direction:
     """Judge whether a path runs forward in training time, by the weights alone.
 
     Args:
         path: float[T, d], checkpoints in order up to reversal.
-        tensors: which columns are which tensor; None takes the whole vector as one.
+        layout: of the weights; None takes the whole vector as one tensor.
 
     Returns:
         The verdict; undecided at confidence 0.5 for fewer than `LEAST_CHECKPOINTS` checkpoints.
     """
     if len(path) < LEAST_CHECKPOINTS:
         return Direction(forward=True, confidence=0.5, decided=False)
+    tensors = None if layout is None else [tensor.slice for tensor in layout.tensors]
     log_odds = direction_cues(path, tensors).log_odds
     confidence = 1 / (1 + exp(-abs(log_odds)))
     return Direction(forward=log_odds >= 0, confidence=confidence, decided=confidence >= DECIDED_FROM)

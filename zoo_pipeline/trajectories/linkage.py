@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_pipeline.trajectories.distances import cosine_distance_of_pairs
+from zoo_pipeline.trajectories.components import connected, groups
+from zoo_pipeline.trajectories.distances import cosine_distance_of_pairs, cosine_distances
+
+# Distances above it are long beside the rounding of products in float32, some 1e-7.
+_CLOSE = 0.01
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,25 @@ def minimum_spanning_edges(distances: NDArray[np.floating]) -> NDArray[np.int32]
 def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32]) -> SpanningTree:
     """Build the minimum spanning tree on the cosine metric, its heights recomputed in float64 from the weights.
 
+    The distances may come from products in float32: rows that they call close are compared again. What a minimum
+    spanning tree joins by edges shorter than some length, it joins by a minimum spanning tree of these rows alone.
+
     Args:
-        distances: float32[n, n] of `cosine_distances(weights)`.
+        distances: float32[n, n] of `cosine_distances(weights)`; those of close rows are overwritten with accurate ones.
         weights: float32[n, d].
 
     Returns:
         The tree; edges of equal height keep the order in which Prim's algorithm found them.
     """
     edges = minimum_spanning_edges(distances)
+    close = distances[edges[:, 0], edges[:, 1]] < _CLOSE
+    finer = [edges[~close]]
+    for group in groups(connected(edges[close], len(weights))):
+        if len(group) > 1:
+            accurate = cosine_distances(weights[group])
+            distances[np.ix_(group, group)] = accurate
+            finer.append(group[minimum_spanning_edges(accurate)].astype(np.int32))
+    edges = np.concatenate(finer)
     heights = cosine_distance_of_pairs(weights, edges[:, 0], edges[:, 1])
     ascending = np.argsort(heights, kind="stable")
     return SpanningTree(edges[ascending], heights[ascending])

@@ -11,7 +11,8 @@ Floats = NDArray[np.float64]
 Path = NDArray[np.int64]
 
 IMPROVED_UP_TO = 2048
-_LONGEST_SEGMENT = 3
+LONGEST_SEGMENT = 3  # that is moved as a whole
+LEAST_GAIN = 1e-12  # of a move, relative to the length of the path
 _CHUNK_ENTRIES = 65536
 
 
@@ -102,7 +103,7 @@ def shortened(distances: Floats, path: Path) -> Path:
     padded = np.zeros((m + 1, m + 1))
     padded[:m, :m] = distances
     tour = np.concatenate([[m], path, [m]])
-    least_gain = 1e-12 * float(padded[tour[1:], tour[:-1]].sum())
+    least_gain = LEAST_GAIN * float(padded[tour[1:], tour[:-1]].sum())
     rows = max(1, _CHUNK_ENTRIES // (m + 1))
     gained = True
     while gained:
@@ -111,7 +112,7 @@ def shortened(distances: Floats, path: Path) -> Path:
             starts = np.arange(start, min(start + rows, m + 1))
             while (better := _reversal(padded, tour, starts, least_gain)) is not None:
                 tour, gained = better, True
-            for length in range(1, min(_LONGEST_SEGMENT, m - 1) + 1):
+            for length in range(1, min(LONGEST_SEGMENT, m - 1) + 1):
                 fitting = starts[starts + length <= m + 1]
                 while (better := _relocation(padded, tour, fitting, length, least_gain)) is not None:
                     tour, gained = better, True

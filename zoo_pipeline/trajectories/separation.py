@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.stats import norm
 from torch import Tensor
 
+from zoo_pipeline.trajectories.components import connected
 from zoo_pipeline.trajectories.exchange import Split, exchange_scores
 from zoo_pipeline.trajectories.linkage import SpanningTree
 
@@ -23,6 +22,7 @@ from zoo_pipeline.trajectories.linkage import SpanningTree
 FALSE_JOINS = 0.02  # expected in a bag
 LOOKS = 50  # independent chances to join two unrelated trajectories
 _BLOCK_ROWS = 1024
+_CACHED_ENTRIES = 1 << 19  # of a block that is worked on over and over
 
 
 @dataclass(frozen=True)
@@ -57,24 +57,26 @@ def separate(distances: NDArray[np.float32], tree: SpanningTree, split: Split | 
     n = len(distances)
     if split is None:
         cut = largest_gap(tree.heights)
-        labels = _connected(tree.edges[tree.heights <= cut], n)
-        return Separation(labels, cut, confidences(distances, labels, np.full(n, cut)), None)
-    edges, scores = tree.edges, _scores(split, tree.edges)
+        labels = connected(tree.edges[tree.heights <= cut], n)
+        stranger, _ = _strangers(distances, labels, np.ones(n, np.float32))
+        fellow = np.minimum(_nearest_fellow(tree.edges, tree.heights, labels), cut)
+        return Separation(labels, cut, confidences(fellow, stranger), None)
+    edges, lengths, scores = tree.edges, tree.heights, _scores(split, tree.edges)
     variance = torch.cat([split.take(block).cosines(split.take(block))[1] for block in _blocks(n)]).numpy()
     found = n
     while True:
         found, labels = _families(edges, scores, n, found)
-        further = _likeliest_elsewhere(distances, variance, labels)
+        stranger, further = _strangers(distances, labels, variance**-0.25)
         further_scores = _scores(split, further)
         if not (further_scores >= threshold(found)).any():
             break
         edges, scores = np.concatenate([edges, further]), np.concatenate([scores, further_scores])
+        lengths = np.concatenate([lengths, distances[further[:, 0], further[:, 1]]])
     limit = threshold(found)
-    joining = edges[scores >= limit]
-    longest = float(distances[joining[:, 0], joining[:, 1]].max(initial=0.0))
     # The distance at which a row would have been joined to one like itself.
     reach = 1 - np.sqrt(-np.expm1(-(limit**2) * variance))
-    return Separation(labels, longest, confidences(distances, labels, reach), limit)
+    fellow = np.minimum(_nearest_fellow(edges, lengths, labels), reach)
+    return Separation(labels, float(lengths[scores >= limit].max(initial=0.0)), confidences(fellow, stranger), limit)
 
 
 def threshold(families: int) -> float:
@@ -113,34 +115,37 @@ def largest_gap(heights: NDArray[np.float64]) -> float:
     return float((levels[widest] + levels[widest + 1]) / 2)
 
 
-def confidences(
-    distances: NDArray[np.float32], labels: NDArray[np.int32], reach: NDArray[np.floating]
-) -> NDArray[np.float32]:
+def confidences(fellow: NDArray[np.floating], stranger: NDArray[np.floating]) -> NDArray[np.float32]:
     """Rate how clearly each row belongs where it was put: 1 − (nearest fellow / nearest stranger), clipped to [0, 1].
 
     A fellow is another row of the same family, a stranger a row of another. A row alone in its family has no fellow;
     the distance at which one would have been accepted stands in for it. Without any stranger the confidence is 1.
 
     Args:
-        distances: float32[n, n].
-        labels: int32[n].
-        reach: float64[n], the distance at which each row would accept a fellow.
+        fellow: float[n], distance of the nearest fellow, at most that at which the row would accept one.
+        stranger: float[n], distance of the nearest stranger; infinite where there is none.
 
     Returns:
         float32[n].
     """
-    fellow, stranger = np.empty(len(labels)), np.empty(len(labels))
-    for start in range(0, len(labels), _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        strange = labels[rows, None] != labels[None, :]
-        stranger[rows] = np.min(distances[rows], axis=1, where=strange, initial=np.inf)
-        own = ~strange
-        own[np.arange(len(own)), np.arange(start, start + len(own))] = False
-        fellow[rows] = np.min(distances[rows], axis=1, where=own, initial=np.inf)
-    fellow = np.minimum(fellow, reach)
-    ratio = np.divide(fellow, stranger, out=np.ones_like(fellow), where=stranger > 0)
+    ratio = np.divide(fellow, stranger, out=np.ones(len(fellow)), where=stranger > 0)
     confidence: NDArray[np.float32] = (1.0 - np.clip(ratio, 0.0, 1.0)).astype(np.float32)
     return confidence
+
+
+def _nearest_fellow(
+    edges: NDArray[np.int32], lengths: NDArray[np.floating], labels: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Distance of each row to its nearest fellow, by edges that hold a spanning tree: float64[n].
+
+    A minimum spanning tree joins every row to its nearest neighbour. Where no edge says how near a fellow is, a
+    stranger is nearer, and the distance is left infinite.
+    """
+    nearest = np.full(len(labels), np.inf)
+    inside = labels[edges[:, 0]] == labels[edges[:, 1]]
+    for end in (0, 1):
+        np.minimum.at(nearest, edges[inside, end], lengths[inside])
+    return nearest
 
 
 def _families(
@@ -153,31 +158,40 @@ def _families(
     with the right one.
     """
     while True:
-        labels = _connected(edges[scores >= threshold(most)], n)
+        labels = connected(edges[scores >= threshold(most)], n)
         found = int(labels.max(initial=-1)) + 1
         if found >= most:
             return most, labels
         most = found
 
 
-def _likeliest_elsewhere(
-    distances: NDArray[np.float32], variance: NDArray[np.float32], labels: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """Pair each row with the row of another family whose score is likely to be highest: int32[≤ n, 2].
+def _strangers(
+    distances: NDArray[np.float32], labels: NDArray[np.int32], weight: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Find the nearest row of another family, and the one whose score is likely to be highest.
 
     The variance of two rows' cosine is about the geometric mean of what each has with its like; of that the row's own
     share is the same for all candidates.
+
+    Args:
+        distances: float32[n, n].
+        labels: int32[n], the families.
+        weight: float32[n], of each row's cosines with others: variance^(−1/4).
+
+    Returns:
+        float32[n], the distance of the nearest, infinite where there is no other family; and int32[≤ n, 2], each row
+        that has one and the likeliest.
     """
-    weight = torch.from_numpy(variance).pow(-0.25)
-    family = torch.from_numpy(labels)
-    pairs = []
-    for block in _blocks(len(labels)):
-        likely = (1 - torch.from_numpy(distances[block])) * weight
-        likely.masked_fill_(family[block, None] == family[None, :], -torch.inf)
-        value, row = likely.max(1)
-        own = torch.arange(block.start, block.start + len(value))
-        pairs.append(torch.stack([own, row], 1)[value > -torch.inf])
-    return torch.cat(pairs).numpy().astype(np.int32)
+    n = len(labels)
+    family, factor = torch.from_numpy(labels), torch.from_numpy(weight)
+    nearest, likeliest = torch.full((n,), torch.inf), torch.zeros(n, dtype=torch.int64)
+    for block in _blocks(n, max(1, _CACHED_ENTRIES // max(n, 1))):
+        far = torch.from_numpy(distances[block]).masked_fill(family[block, None] == family[None, :], torch.inf)
+        nearest[block] = far.amin(1)
+        likeliest[block] = far.sub_(1).mul_(factor).argmin(1)
+    some = torch.isfinite(nearest)
+    pairs = torch.stack([torch.arange(n), likeliest], 1)[some]
+    return nearest.numpy(), pairs.numpy().astype(np.int32)
 
 
 def _scores(split: Split, pairs: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -190,15 +204,5 @@ def _scores(split: Split, pairs: NDArray[np.int32]) -> NDArray[np.float64]:
     return np.asarray(found.numpy())
 
 
-def _blocks(n: int) -> list[slice]:
-    return [slice(start, min(start + _BLOCK_ROWS, n)) for start in range(0, n, _BLOCK_ROWS)]
-
-
-def _connected(edges: NDArray[np.int32], n: int) -> NDArray[np.int32]:
-    """Label the connected components of n rows, numbered by their first row."""
-    graph = coo_array((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(n, n))
-    labels = connected_components(graph, directed=False)[1]
-    _, first, labels = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int32)
-    rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    return rank[labels]
+def _blocks(n: int, rows: int = _BLOCK_ROWS) -> list[slice]:
+    return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]

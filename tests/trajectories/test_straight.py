@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from zoo_pipeline.trajectories import straight
+from zoo_pipeline.trajectories.ordering import order_along_path
+from zoo_pipeline.trajectories.straight import order_families
+
+
+def families_of(lengths, scatter, seed):
+    """Families along curves, whose points are scattered beside them."""
+    rng = np.random.default_rng(seed)
+    families, rows = [], []
+    for length in lengths:
+        along = np.cumsum(rng.uniform(0.5, 1.5, length))[rng.permutation(length)]
+        curve = np.stack([along, np.cos(along / 5), 0.1 * np.ones(length), np.sin(along / 7)], axis=1)
+        families.append(np.arange(length) + sum(map(len, families)))
+        rows.append(curve + scatter * rng.standard_normal(curve.shape))
+    return np.concatenate(rows).astype(np.float32), families
+
+
+@pytest.mark.parametrize("scatter", [0, 0.05, 0.3, 3])
+def test_many_families_are_ordered_as_each_alone(scatter):
+    weights, families = families_of([1, 2, 3, 3, 4, 5, 12, 12, 12, 30, 30, 30, 30], scatter, 0)
+    found = order_families(weights, families)
+    for family, path in zip(families, found, strict=True):
+        assert path.tolist() == family[order_along_path(weights[family])].tolist()
+
+
+def test_clean_paths_need_no_search_and_others_get_one(monkeypatch):
+    searched = []
+    monkeypatch.setattr(
+        straight, "order_along_path", lambda points: searched.append(len(points)) or order_along_path(points)
+    )
+    clean, families = families_of([9] * 20, 0, 1)
+    order_families(clean, families)
+    assert searched == []
+    star = np.concatenate([np.zeros((1, 4)), np.eye(4)]).astype(np.float32)  # its tree has four ends
+    order_families(star, [np.arange(5)])
+    assert searched == [5]
