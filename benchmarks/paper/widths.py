@@ -12,9 +12,12 @@ from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.opponents.clustering import by_shrinking_steps
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories import order_along_path, recover
-from zoo_pipeline.trajectories.ordering import euclidean_distances
+from zoo_pipeline.trajectories.distances import cosine_distances
+from zoo_pipeline.trajectories.exchange import split_weights
+from zoo_pipeline.trajectories.linkage import linkage_table, spanning_tree
+from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path
 from zoo_pipeline.trajectories.scenarios import KnownBag
+from zoo_pipeline.trajectories.separation import separate
 
 NARROWEST = 3
 Floats = NDArray[np.float32]
@@ -69,19 +72,22 @@ def measured(points: Floats, bag: KnownBag, layout: Layout | None = None) -> dic
     paper's side, single linkage on Euclidean distances, is told the number. Orders are those of the true trajectories,
     so that an error of the separation does not count twice.
     """
-    recovery = recover(points, layout)
-    found = fcluster(recovery.linkage, bag.models, criterion="maxclust")[recovery.leaf]
-    tree = linkage(squareform(euclidean_distances(points), checks=False), "single")
+    split = split_weights(points, layout)
+    rows = points if split is None else split.rows.numpy()
+    distances = cosine_distances(rows)
+    ours = spanning_tree(distances, rows)
+    labels = separate(distances, ours, split).labels
+    papers = linkage(squareform(euclidean_distances(points), checks=False), "single")
     return {
         "width": points.shape[1],
         "ours": {
-            "trajectories_found": len(recovery.length),
-            "ari": _ari(bag, recovery.trajectory),
-            "ari_number_given": _ari(bag, found),
+            "trajectories_found": int(labels.max()) + 1,
+            "ari": _ari(bag, labels),
+            "ari_number_given": _ari(bag, fcluster(linkage_table(ours), bag.models, criterion="maxclust")),
             **_orders(bag, along_path(points, bag.model_id)),
         },
         "paper": {
-            "ari_number_given": _ari(bag, fcluster(tree, bag.models, criterion="maxclust")),
+            "ari_number_given": _ari(bag, fcluster(papers, bag.models, criterion="maxclust")),
             **_orders(bag, by_shrinking_steps(points, bag.model_id)),
         },
     }
