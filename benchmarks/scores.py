@@ -113,10 +113,10 @@ def main() -> None:
         if name not in left_out
     }
     asked.out.mkdir(parents=True, exist_ok=True)
-    draw_null(asked.out / "scores.svg", zoos)
-    draw_threshold(asked.out / "threshold.svg", zoos)
-    draw_orders(asked.out / "orders.svg", zoos)
-    families = draw_families(asked.out / "families.svg", asked.seed)
+    draw_null(asked.out / "recovery-scores.svg", zoos)
+    draw_threshold(asked.out / "recovery-threshold.svg", zoos)
+    draw_orders(asked.out / "recovery-orders.svg", zoos)
+    families = draw_families(asked.out / "recovery-families.svg", asked.seed)
     result = {
         "seed": asked.seed,
         "zoos": {name: zoo.described() for name, zoo in zoos.items()},
@@ -217,10 +217,11 @@ def draw_families(path: Path, seed: int) -> dict[str, int]:
         distances = cosine_distances(rows)
         labels = separate(distances, spanning_tree(distances, rows), split).labels
         found[name] = int(labels.max()) + 1
-        points = principal_components(bag.weights, 2)[0].astype(np.float64)
-        low, high = points.min() - 0.5, points.max() + 0.5
+        points = principal_components(bag.weights)[0][:, [0, 2]].astype(np.float64)  # the second is where all bend
+        margin = 0.05 * np.ptp(points, axis=0)
+        low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
         title = f"{FEW} models, {story}: {found[name]} {'family' if found[name] == 1 else 'families'}"
-        chart = Chart(title, Axis("PC 1", low, high), Axis("PC 2", low, high))
+        chart = Chart(title, Axis("PC 1", low[0], high[0]), Axis("PC 3", low[1], high[1]))
         for model in range(FEW):
             own = np.flatnonzero(bag.model_id == model)
             own = own[np.argsort(bag.epoch[own])]

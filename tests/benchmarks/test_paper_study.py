@@ -117,7 +117,7 @@ def test_the_study_draws_its_figures_and_prints_one_json_line(monkeypatch, capsy
     assert result["A1"]["recovery"]["ari"] == result["A2"]["widths"][0]["ours"]["ari"] == 1
     assert (result["A1"]["checkpoints"], result["A1"]["dimension"]) == (204, 100)
     pictures = {path.name: path.read_text() for path in (tmp_path / "figures").iterdir()}
-    assert set(pictures) == {"courses.svg", "plane.svg", "teeth.svg", "widths.svg"}
+    assert set(pictures) == {f"paper-{name}.svg" for name in ("courses", "plane", "teeth", "widths")}
     assert all("A1: " in picture and "A2: " in picture for picture in pictures.values())
 
 
