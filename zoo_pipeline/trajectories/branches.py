@@ -14,9 +14,10 @@ from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_
 Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
+_LONGER = 1.012  # than the spanning tree: from there on a path through all points is none
 _BANDWIDTH_ROWS = 20
-_FORK_PENALTY = 0.3  # in natural logarithms of distance: a fork must be so much nearer than the best free link
-_CHANGE_WEIGHT = 0.2  # of a change of step, against the logarithm of distance
+_FORK_PENALTY = 1.2  # in natural logarithms of distance: how much worse a free link may be than a shared one
+_CHANGE_WEIGHT = 0.5  # of a change of step, against the logarithm of distance
 _ROUNDS = 3
 _END_PENALTY = 0.3  # of the squared steps that a path would still have to take
 
@@ -47,12 +48,14 @@ def unfold(
 ) -> Branches:
     """Unfold one family: which rows follow which, and where trajectories branch.
 
-    A family whose minimum spanning tree is a path does not branch and is ordered by `order_along_path`. Else every
-    row takes one predecessor nearer the root, and is the successor of it alone, at the least total cost: an
-    assignment. Where k copies of the root are known, k paths begin there, and costs are squares, so that the drift
-    which rows of equal progress share cancels between them; an early end costs what its path leaves out. Else a row may
-    share a predecessor at a price and so begins a branch, and costs are logarithms, because steps shrink by orders of
-    magnitude. Time O(m³), 8·m² bytes times about six.
+    A family whose minimum spanning tree is a path that does not turn back at a repeated row does not branch and is
+    ordered by `order_along_path`. Else every row takes one predecessor nearer the root, and is the successor of it
+    alone, at the least total cost: an assignment.
+
+    Where k copies of the root are known, k paths begin there, and costs are squares, so that the drift which rows of
+    equal progress share cancels between them; an early end costs what its path leaves out. Else a row may share a
+    predecessor at a price and so begins a branch, and costs are logarithms, because steps shrink by orders of
+    magnitude. O(m³) time; about six matrices of 8·m² bytes.
 
     Args:
         points: float[m, d], distinct.
@@ -63,33 +66,45 @@ def unfold(
     Returns:
         The tree.
     """
-    points = np.asarray(points, np.float64)
-    m = len(points)
+    rows: Floats = np.asarray(points, np.float64)
+    m = len(rows)
     copies = np.ones(m, np.int64) if multiplicity is None else np.asarray(multiplicity, np.int64)
-    if m <= 2 or (copies.max() == 1 and not _tree_branches(points)):
-        order = order_along_path(points)
+    order = order_along_path(rows)
+    if m <= 2 or not _branches(rows, copies > 1, order):
         return Branches([order] if m else [], np.full(min(m, 1), -1), np.full(min(m, 1), -1), np.ones(m), False)
     if root is None:
-        root = int(copies.argmax()) if copies.max() > 1 else _likely_root(points)
-    progress = np.linalg.norm(points - points[root], axis=1)
+        root = int(copies.argmax()) if copies.max() > 1 else _likely_root(rows)
+    progress = np.linalg.norm(rows - rows[root], axis=1)
     starts = int(copies[root])
-    squares = drift_free_squares(points, progress, max(_BANDWIDTH_ROWS, 2 * starts))
-    squares[progress[None, :] >= progress[:, None]] = np.inf  # only rows nearer the root can come before
+    squares = drift_free_squares(rows, progress, max(_BANDWIDTH_ROWS, 2 * starts))
+    place = np.empty(m, np.int64)
+    place[np.lexsort((progress, np.arange(m) != root))] = np.arange(m)
+    squares[place[None, :] >= place[:, None]] = np.inf  # only rows nearer the root can come before
     if starts > 1:
         parent, continues = _cover_from_root(squares, progress, root, starts)
     else:
         parent, continues = _cover_with_forks(squares, np.zeros_like(squares), root)
         for _ in range(_ROUNDS):
-            change = _step_changes(points, parent)
+            change = _step_changes(rows, parent)
             parent, continues = _cover_with_forks(squares, _CHANGE_WEIGHT * change, root)
-        continues = _steadiest(_step_changes(points, parent), parent, continues)
+        continues = _steadiest(_step_changes(rows, parent), parent, continues)
     return _tree(parent, continues, progress, _confidence(squares, parent))
 
 
-def _tree_branches(points: Floats) -> bool:
-    """Whether a row has three neighbours in the minimum spanning tree."""
-    edges = minimum_spanning_edges(euclidean_distances(points))
-    return bool(np.bincount(edges.ravel()).max(initial=0) > 2)
+def _branches(points: Floats, repeated: NDArray[np.bool_], path: Rows) -> bool:
+    """Whether the points are more than one path: see `unfold`."""
+    distances = euclidean_distances(points)
+    edges = minimum_spanning_edges(distances)
+    neighbours = np.bincount(edges.ravel(), minlength=len(points))
+    if neighbours.max(initial=0) > 2:
+        # Noise alone makes a tree branch, too; but then the shortest path through all points is hardly longer.
+        tree_length = distances[edges[:, 0], edges[:, 1]].sum()
+        return bool(distances[path[1:], path[:-1]].sum() > _LONGER * tree_length)
+    for row in np.flatnonzero(repeated & (neighbours == 2)):
+        beside = edges[(edges == row).any(axis=1)].sum(axis=1) - row
+        if np.dot(points[beside[0]] - points[row], points[beside[1]] - points[row]) > 0:
+            return True  # two trajectories leave from here the same way, not one that passes
+    return False
 
 
 def _likely_root(points: Floats) -> int:

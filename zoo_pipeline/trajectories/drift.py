@@ -45,7 +45,7 @@ def drift_free_squares(points: NDArray[np.floating], progress: Floats, bandwidth
 
 def isometric_coordinates(points: NDArray[np.floating]) -> Floats:
     """Turn m points into at most m coordinates with the same distances (classical scaling), float64[m, min(m, d)]."""
-    centred = np.asarray(points, np.float64)
+    centred: Floats = np.asarray(points, np.float64)
     centred = centred - centred.mean(axis=0)
     if centred.shape[1] <= len(centred):
         return centred
@@ -69,9 +69,9 @@ def _derivatives(offset: Floats, bandwidth: float) -> Floats:
 def _orthonormal(pairs: Floats) -> Floats:
     """Make every pair of vectors in float64[n, 2, r] orthonormal; one that has no direction of its own becomes zero."""
     first, second = pairs[:, 0], pairs[:, 1]
-    first = _units(first, np.linalg.norm(first, axis=1))
-    rest = second - np.einsum("nr,nr->n", second, first)[:, None] * first
-    second = _units(rest, np.linalg.norm(second, axis=1))
+    scale = np.linalg.norm(pairs, axis=2).max(axis=1)
+    first = _units(first, scale)
+    second = _units(second - np.einsum("nr,nr->n", second, first)[:, None] * first, scale)
     return np.stack([first, second], axis=1)
 
 

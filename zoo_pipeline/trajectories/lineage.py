@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.branches import Branches, unfold
 from zoo_pipeline.trajectories.direction import DECIDED_FROM, Direction, decide_direction
-from zoo_pipeline.trajectories.straight import straight_paths
 
 Rows = NDArray[np.int64]
-
-_TURN = -0.5  # cosine of consecutive steps
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,8 @@ def lineage(weights: NDArray[np.float32], content: NDArray[np.integer], layout: 
     """
     _, first, which, copies = np.unique(content, return_index=True, return_inverse=True, return_counts=True)
     distinct = weights[first]
-    (path,) = straight_paths(distinct, [np.arange(len(distinct))])
-    if path is not None and not _turns_back(distinct, path, copies):
-        branches = Branches([path], np.full(1, -1), np.full(1, -1), np.ones(len(path)), False)
-    else:
-        # Copies of one row alone may be a start that several trajectories share; of several rows they say nothing.
-        branches = unfold(distinct, copies if np.count_nonzero(copies > 1) == 1 else None)
+    # Copies of one row alone may be a start that several trajectories share; of several rows they say nothing.
+    branches = unfold(distinct, copies if np.count_nonzero(copies > 1) == 1 else None)
     if branches.oriented:
         directions = [_shared_direction(distinct, branches, layout)] * len(branches.paths)
     else:
@@ -119,16 +112,6 @@ def single(path: Rows, direction: Direction) -> Lineage:
     """The lineage of a family that is one trajectory, its rows ordered up to reversal."""
     none = np.full(1, -1)
     return Lineage([path if direction.forward else path[::-1]], none, none, np.ones(len(path)), [direction])
-
-
-def _turns_back(points: NDArray[np.float32], path: Rows, copies: NDArray[np.integer]) -> bool:
-    """Whether a path comes back at its most frequent row, as two trajectories do that both begin there."""
-    place = int(copies[path].argmax())
-    if copies.max() == 1 or place in (0, len(path) - 1):
-        return False
-    before, at, after = points[path[place - 1 : place + 2]].astype(np.float64)
-    into, out = at - before, after - at
-    return bool(into @ out < _TURN * np.linalg.norm(into) * np.linalg.norm(out))
 
 
 def _shared_direction(points: NDArray[np.float32], branches: Branches, layout: Layout | None) -> Direction:

@@ -114,7 +114,11 @@ def recover(
     separated = perf_counter()
 
     content, families = content_numbers(bag), groups(separation.labels)
-    straight = straight_paths(bag, families)
+    # Where rows repeat, they may be a start that several trajectories share, whatever the tree looks like.
+    straight = [
+        path if len(np.unique(content[rows])) == len(rows) else None
+        for path, rows in zip(straight_paths(bag, families), families, strict=True)
+    ]
     branching = {
         number: lineage(bag[rows], content[rows], layout)
         for number, (rows, path) in enumerate(zip(families, straight, strict=True))
