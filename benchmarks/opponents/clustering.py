@@ -27,20 +27,23 @@ def cluster(weights: NDArray[np.float32], number: int) -> Mapping[str, Recovered
         name: fcluster(linkage(condensed, method), number, criterion="maxclust") for name, method in LINKAGES.items()
     }
     partitions["hdbscan"] = HDBSCAN(metric="precomputed", copy=True).fit_predict(distances)
-    return {name: _ordered(weights, _numbered(labels)) for name, labels in partitions.items()}
+    return {
+        name: Recovered.without_links(numbered := _numbered(labels), by_shrinking_steps(weights, numbered))
+        for name, labels in partitions.items()
+    }
 
 
-def _numbered(labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Labels from 0; what HDBSCAN calls noise (−1) is alone."""
-    alone = labels < 0
-    apart = np.where(alone, labels.max() + 1 + np.cumsum(alone), labels)
-    return np.unique(apart, return_inverse=True)[1]
-
-
-def _ordered(weights: NDArray[np.float32], labels: NDArray[np.int64]) -> Recovered:
+def by_shrinking_steps(weights: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Order every cluster by the paper's assumption that steps shrink, which decides the direction too.
 
     A checkpoint's height in the single-linkage tree is the distance at which it joins another: highest come first.
+
+    Args:
+        weights: float32[n, d].
+        labels: int64[n], from 0.
+
+    Returns:
+        int64[n], every row's position in its cluster.
     """
     position = np.empty(len(labels), np.int64)
     for rows in np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1]):
@@ -50,4 +53,11 @@ def _ordered(weights: NDArray[np.float32], labels: NDArray[np.int64]) -> Recover
             np.fill_diagonal(near, np.inf)
             height = near.min(axis=1)
         position[rows[np.argsort(-height, kind="stable")]] = np.arange(len(rows))
-    return Recovered.without_links(labels, position)
+    return position
+
+
+def _numbered(labels: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Labels from 0; what HDBSCAN calls noise (−1) is alone."""
+    alone = labels < 0
+    apart = np.where(alone, labels.max() + 1 + np.cumsum(alone), labels)
+    return np.unique(apart, return_inverse=True)[1]

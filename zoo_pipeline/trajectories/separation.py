@@ -122,7 +122,7 @@ def threshold(families: int) -> float:
     """The score from which two rows are related, where there are so many families: a Bonferroni bound.
 
     >>> round(threshold(64), 2), round(threshold(10_000), 2)
-    (5.32, 7.03)
+    (5.07, 6.74)
     """
     pairs = max(families * (families - 1) / 2, 1)
     return float(norm.isf(FALSE_JOINS / (LOOKS * pairs)))
