@@ -18,6 +18,7 @@ def recovery_of(trajectory, position, decided):
     leaf = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
     m = int(kept.sum())
     return Recovery(
+        family=trajectory,
         trajectory=trajectory,
         position=np.array(position, np.int32),
         progress=np.zeros(len(leaf), np.float32),
@@ -29,6 +30,8 @@ def recovery_of(trajectory, position, decided):
         cut=0.5,
         threshold=None,
         length=np.bincount(trajectory[kept]).astype(np.int32),
+        parent=np.full(len(decided), -1, np.int32),
+        parent_row=np.full(len(decided), -1),
         direction_decided=np.array(decided),
         direction_confidence=np.ones(len(decided), np.float32),
         seconds={},

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories import straight
 from zoo_pipeline.trajectories.ordering import order_along_path
-from zoo_pipeline.trajectories.straight import order_families
+from zoo_pipeline.trajectories.straight import straight_paths
 
 
 def families_of(lengths, scatter, seed):
@@ -19,21 +18,14 @@ def families_of(lengths, scatter, seed):
 
 
 @pytest.mark.parametrize("scatter", [0, 0.05, 0.3, 3])
-def test_many_families_are_ordered_as_each_alone(scatter):
+def test_many_straight_families_are_ordered_as_each_alone(scatter):
     weights, families = families_of([1, 2, 3, 3, 4, 5, 12, 12, 12, 30, 30, 30, 30], scatter, 0)
-    found = order_families(weights, families)
-    for family, path in zip(families, found, strict=True):
-        assert path.tolist() == family[order_along_path(weights[family])].tolist()
+    for family, path in zip(families, straight_paths(weights, families), strict=True):
+        assert path is None or path.tolist() == family[order_along_path(weights[family])].tolist()
 
 
-def test_clean_paths_need_no_search_and_others_get_one(monkeypatch):
-    searched = []
-    monkeypatch.setattr(
-        straight, "order_along_path", lambda points: searched.append(len(points)) or order_along_path(points)
-    )
+def test_clean_paths_are_straight_and_branching_trees_are_not():
     clean, families = families_of([9] * 20, 0, 1)
-    order_families(clean, families)
-    assert searched == []
+    assert None not in straight_paths(clean, families)
     star = np.concatenate([np.zeros((1, 4)), np.eye(4)]).astype(np.float32)  # its tree has four ends
-    order_families(star, [np.arange(5)])
-    assert searched == [5]
+    assert straight_paths(star, [np.arange(5)]) == [None]

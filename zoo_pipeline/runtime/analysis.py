@@ -158,6 +158,7 @@ def _assignments(bag: Bag, recovery: Recovery) -> pa.Table:
     return pa.table(
         {
             **_columns(bag.keys),
+            "family": recovery.family,
             "trajectory": recovery.trajectory,
             "position": recovery.position,
             "progress": _nullable(recovery.progress),
@@ -193,6 +194,8 @@ def _trajectories(bag: Bag, recovery: Recovery, geometry: Geometry) -> pa.Table:
         {
             "trajectory": number,
             "length": recovery.length,
+            "parent_trajectory": pa.array(recovery.parent, mask=recovery.parent < 0),
+            "parent_position": pa.array(recovery.position[recovery.parent_row], mask=recovery.parent_row < 0),
             "direction": np.where(decided, "forward", "undecided"),
             "direction_confidence": recovery.direction_confidence,
             "arc_length": geometry.arc_length[last],

@@ -25,15 +25,14 @@ from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.buckets import Buckets, Spill
 from zoo_pipeline.trajectories.components import groups
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
-from zoo_pipeline.trajectories.direction import Direction, decide_direction
 from zoo_pipeline.trajectories.distances import cosine_distances
 from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.geometry import Geometry, bag_geometry
+from zoo_pipeline.trajectories.lineage import Lineage, directed_families, joined, traced_families
 from zoo_pipeline.trajectories.linkage import SpanningTree, linkage_table, spanning_tree
 from zoo_pipeline.trajectories.recovery import Recovery
 from zoo_pipeline.trajectories.separation import ScoredEdges, families, score_edges, scored_confidences, threshold
 from zoo_pipeline.trajectories.sketch import Sketches, sketch
-from zoo_pipeline.trajectories.straight import order_families
 
 Read = Callable[[int], Iterator[NDArray[np.float32]]]
 
@@ -57,10 +56,9 @@ class _ScoredBucket:
 
 @dataclass(frozen=True)
 class _OrderedBucket:
-    """Of m rows, sorted by content: their places on the paths, the paths' directions, and the geometry."""
+    """Of m rows, sorted by content: their trajectories and how these move."""
 
-    position: NDArray[np.int32]
-    directions: list[Direction]
+    found: Lineage
     geometry: Geometry
 
 
@@ -125,8 +123,8 @@ def _recovered(
             for name in ("lengths", "scores", "variance", "stranger")
         },
     )
-    found, labels = families(scored.edges, scored.scores, m, m)
-    limit = threshold(found)
+    number, labels = families(scored.edges, scored.scores, m, m)
+    limit = threshold(number)
     confidence = scored_confidences(scored, labels, limit)
     tree = _joined([part.tree for part in parts], starts)
     linkage = linkage_table(tree)
@@ -144,16 +142,19 @@ def _recovered(
     leaf_of_slot = np.empty(m, np.int64)
     leaf_of_slot[by_slot] = np.arange(m)
     leaf = np.where(buckets.slot >= 0, leaf_of_slot[buckets.slot], -1)
-    length = np.bincount(labels).astype(np.int32)
-    position = np.concatenate([part.position for part in ordered])
-    directions = [direction for part in ordered for direction in part.directions]
+    row = np.append(np.flatnonzero(leaf >= 0)[np.argsort(leaf[leaf >= 0])], -1)  # of every leaf
+    leaves = [np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)]
+    found = joined(leaves, [part.found for part in ordered], m)
+    trajectory, position = _places(found, m)
+    length = np.array([len(path) for path in found.paths], np.int32)
     firsts = np.cumsum([0, *(part.content[-1] + 1 for part in parts)])
     content = np.concatenate([part.content + first for part, first in zip(parts, firsts[:-1], strict=True)])
     recovery = Recovery(
-        trajectory=_placed(labels, leaf, -1),
+        family=_placed(labels, leaf, -1),
+        trajectory=_placed(trajectory, leaf, -1),
         position=_placed(position, leaf, -1),
-        progress=_placed((position / np.maximum(length[labels] - 1, 1)).astype(np.float32), leaf, np.nan),
-        confidence=_placed(confidence, leaf, np.nan),
+        progress=_placed((position / np.maximum(length[trajectory] - 1, 1)).astype(np.float32), leaf, np.nan),
+        confidence=_placed(np.minimum(confidence, found.confidence).astype(np.float32), leaf, np.nan),
         leaf=leaf.astype(np.int32),
         content=_placed(content.astype(np.int32), leaf, -1),
         linkage=linkage,
@@ -161,8 +162,10 @@ def _recovered(
         cut=float(scored.lengths[scored.scores >= limit].max(initial=0.0)),
         threshold=limit,
         length=length,
-        direction_decided=np.array([direction.decided for direction in directions], bool),
-        direction_confidence=np.array([direction.confidence for direction in directions], np.float32),
+        parent=found.parent_path.astype(np.int32),
+        parent_row=row[found.parent_row],
+        direction_decided=np.array([direction.decided for direction in found.directions], bool),
+        direction_confidence=np.array([direction.confidence for direction in found.directions], np.float32),
         seconds=seconds,
     )
     columns = {
@@ -212,13 +215,18 @@ def _ordered(spill: Spill, layout: Layout, task: tuple[int, int, NDArray[np.int3
     start, stop, labels = task
     bag, _ = _sorted_bucket(spill, start, stop)
     numbers = labels - labels.min()
-    paths = order_families(bag, groups(numbers))
-    tensors = [tensor.slice for tensor in layout.tensors]
-    directions = [decide_direction(bag[path], tensors) for path in paths]
-    position = np.empty(len(bag), np.int32)
-    for path, direction in zip(paths, directions, strict=True):
-        position[path if direction.forward else path[::-1]] = np.arange(len(path))
-    return _OrderedBucket(position, directions, bag_geometry(bag, numbers, position))
+    members = groups(numbers)
+    traced = traced_families(bag, content_numbers(bag), members, layout)
+    found = directed_families(bag, members, traced, layout)
+    return _OrderedBucket(found, bag_geometry(bag, *_places(found, len(bag))))
+
+
+def _places(found: Lineage, m: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Trajectory and position of m rows."""
+    trajectory, position = np.empty((2, m), np.int32)
+    for number, path in enumerate(found.paths):
+        trajectory[path], position[path] = number, np.arange(len(path))
+    return trajectory, position
 
 
 def _joined(trees: list[SpanningTree], starts: list[int]) -> SpanningTree:

@@ -1,46 +1,53 @@
 """Direction: which end of an ordered trajectory came first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, log, tanh
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-DECIDED_FROM = 0.8
-LEAST_CHECKPOINTS = 3
-_SMALLEST_TENSOR = 16
+from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS, measure_cues
+
+DECIDED_FROM = 0.9
 
 
-@dataclass(frozen=True)
-class DirectionCues:
-    """What speaks for the given order being forward (positive) or backward (negative).
+class CueWeight(NamedTuple):
+    """What one cue adds to the log-odds: (weight + smooth_weight · smoothness) · tanh(cue / scale)."""
 
-    Each is the logarithm of a ratio between the two ends (a third of the trajectory each) and changes its sign when the
-    trajectory is reversed.
+    scale: float
+    weight: float
+    smooth_weight: float
 
-    Attributes:
-        step_trend: steps shrink. Right on nearly all whole runs; can be a coin toss on the last epochs alone.
-        norm_growth: ‖w‖ grows. Right on any part of a run without weight decay; fails under regularisation.
-        kurtosis_growth: the weights inside each tensor grow heavier tails. Right for Adam, unreliable for SGD.
-    """
 
-    step_trend: float
-    norm_growth: float
-    kurtosis_growth: float
-
-    @property
-    def log_odds(self) -> float:
-        """Natural log-odds that the given order is forward.
-
-        Each cue saturates, so that none outweighs the others without limit: a clear step trend beats a clear norm, a
-        clear norm beats a faint step trend, kurtosis only nudges. The scales and weights are set by hand, not fitted.
-        """
-        return (
-            4.0 * tanh(self.step_trend / 0.7)
-            + 2.0 * tanh(self.norm_growth / 0.02)
-            + 0.5 * tanh(self.kurtosis_growth / 0.1)
-        )
+# Fitted by `python -m benchmarks.fit_direction` on six tenths of its configurations, scored on others; frozen.
+WITH_LAYOUT: Mapping[str, CueWeight] = {
+    "step_trend": CueWeight(1.71, 1.378, 1.894),
+    "step_ratio": CueWeight(1.51, 1.782, -0.176),
+    "concavity": CueWeight(0.345, 2.379, 0.3579),
+    "straightening": CueWeight(0.0643, 0.6381, -0.04901),
+    "step_tails": CueWeight(1.23, 1.065, -0.7403),
+    "outward": CueWeight(21, 2.94, -4.284),
+    "norm_growth": CueWeight(0.158, 1.902, -0.4675),
+    "peak_growth": CueWeight(0.197, 1.877, 4.857),
+    "spread_growth": CueWeight(0.179, 0.6951, 2.879),
+    "spread_trend": CueWeight(1.37, 1.463, -1.726),
+    "common_loss": CueWeight(0.264, 2.378, 2.164),
+    "neighbours": CueWeight(1.85, -0.05452, 2.046),
+}
+WITHOUT_LAYOUT: Mapping[str, CueWeight] = {
+    "step_trend": CueWeight(1.71, 1.944, 2.095),
+    "step_ratio": CueWeight(1.51, 2.427, -2.158),
+    "concavity": CueWeight(0.345, 2.888, 0.9408),
+    "straightening": CueWeight(0.0643, 0.7602, -1.656),
+    "step_tails": CueWeight(1.23, 0.9684, -0.2178),
+    "outward": CueWeight(21, 1.239, -3.54),
+    "norm_growth": CueWeight(0.158, -0.8372, -0.9032),
+    "peak_growth": CueWeight(0.124, 0.7187, 3.249),
+    "spread_growth": CueWeight(0.167, 2.745, 1.766),
+    "spread_trend": CueWeight(1.92, 2.819, 0.3036),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Direction:
 
     Attributes:
         forward: whether the given order is the likelier one.
-        confidence: probability of the likelier order, in [0.5, 1], by hand-set odds; not calibrated.
+        confidence: probability of the likelier order, in [0.5, 1], calibrated on zoos that were not fitted to.
         decided: whether the confidence reaches `DECIDED_FROM`.
     """
 
@@ -58,62 +65,49 @@ class Direction:
     decided: bool
 
 
-def decide_direction(path: NDArray[np.floating], tensors: Sequence[slice] | None = None) -> Direction:
-    """Judge whether a path runs forward in training time, by the weights alone.
+def decide_direction(path: NDArray[np.floating], layout: Layout | None = None) -> Direction:
+    """Judge whether a path runs forward in training time, by the weights and their layout alone.
+
+    The reversed path gets the opposite verdict with the same confidence, bit for bit.
 
     Args:
-        path: float[T, d], checkpoints in order up to reversal.
-        tensors: which columns are which tensor; None takes the whole vector as one.
+        path: float[t, d], checkpoints in order up to reversal.
+        layout: of the d weights; None takes them as one vector, and knows less.
 
     Returns:
-        The verdict; undecided at confidence 0.5 for fewer than `LEAST_CHECKPOINTS` checkpoints.
+        The verdict; undecided at confidence 0.5 for fewer than `LEAST_CHECKPOINTS` checkpoints, or where all are equal.
     """
-    if len(path) < LEAST_CHECKPOINTS:
-        return Direction(forward=True, confidence=0.5, decided=False)
-    log_odds = direction_cues(path, tensors).log_odds
-    confidence = 1 / (1 + exp(-abs(log_odds)))
-    return Direction(forward=log_odds >= 0, confidence=confidence, decided=confidence >= DECIDED_FROM)
+    return decide_directions(path[None], layout)[0]
 
 
-def direction_cues(path: NDArray[np.floating], tensors: Sequence[slice] | None = None) -> DirectionCues:
-    """Measure the cues on a path of at least `LEAST_CHECKPOINTS` checkpoints.
-
-    Args:
-        path: float[T, d].
-        tensors: which columns are which tensor; those of fewer than 16 weights are left out of the kurtosis.
-
-    Returns:
-        The cues; one without any evidence is 0.
-    """
-    points = np.asarray(path, np.float64)
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    norms = np.linalg.norm(points, axis=1)
-    growths = [
-        _growth(_kurtosis(points[:, columns]))
-        for columns in (tensors if tensors is not None else [slice(None)])
-        if points[:, columns].shape[1] >= _SMALLEST_TENSOR
+def decide_directions(paths: NDArray[np.floating], layout: Layout | None = None) -> list[Direction]:
+    """Judge many paths of equal length at once, float[p, t, d], each as `decide_direction` does."""
+    if paths.shape[1] < LEAST_CHECKPOINTS:
+        return [Direction(forward=True, confidence=0.5, decided=False)] * len(paths)
+    # Sums round differently the other way round, so each path is measured in the same of its two orders.
+    backward = np.array([_descends(path[0], path[-1]) for path in paths], bool)
+    if backward.all():
+        oriented = paths[:, ::-1]
+    else:
+        oriented = np.where(backward[:, None, None], paths[:, ::-1], paths) if backward.any() else paths
+    log_odds = np.where(backward, -1, 1) * direction_log_odds(oriented, layout)
+    confidence = 1 / (1 + np.exp(-np.abs(log_odds)))
+    return [
+        Direction(forward=odds >= 0, confidence=sure, decided=sure >= DECIDED_FROM)
+        for odds, sure in zip(log_odds.tolist(), confidence.tolist(), strict=True)
     ]
-    return DirectionCues(
-        step_trend=-_growth(steps),
-        norm_growth=_growth(norms),
-        kurtosis_growth=float(np.mean(growths)) if growths else 0.0,
-    )
 
 
-def _growth(values: NDArray[np.float64]) -> float:
-    """Log-ratio of the mean over the last third to the mean over the first; at most a factor of a million counts."""
-    third = max(1, len(values) // 3)
-    first, last = float(values[:third].mean()), float(values[-third:].mean())
-    floor = 1e-6 * max(first, last)
-    return log(max(last, floor) / max(first, floor)) if floor > 0 else 0.0
+def direction_log_odds(paths: NDArray[np.floating], layout: Layout | None = None) -> NDArray[np.float64]:
+    """Natural log-odds float64[p] that paths float[p, t, d] of `LEAST_CHECKPOINTS` or more checkpoints run forward."""
+    cues = measure_cues(paths, layout)
+    log_odds = np.zeros(len(paths))
+    for name, (scale, weight, smooth_weight) in (WITHOUT_LAYOUT if layout is None else WITH_LAYOUT).items():
+        log_odds += (weight + smooth_weight * cues.smoothness) * np.tanh(cues.values[name] / scale)
+    return log_odds
 
 
-def _kurtosis(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson kurtosis of every row, 3 for normal weights; 1, its least value, for a constant row."""
-    centred = values - values.mean(axis=1, keepdims=True)
-    squares = np.square(centred, out=centred)
-    variance = squares.mean(axis=1)
-    fourth = np.square(squares).mean(axis=1)
-    kurtosis: NDArray[np.float64] = np.ones_like(variance)
-    np.divide(fourth, np.square(variance), out=kurtosis, where=variance > 0)
-    return kurtosis
+def _descends(first: NDArray[np.floating], last: NDArray[np.floating]) -> bool:
+    """Whether the first checkpoint is the larger one, by the first weight in which they differ."""
+    different = np.flatnonzero(first != last)[:1]
+    return bool((first[different] > last[different]).any())

@@ -12,12 +12,11 @@ from zoo_pipeline.errors import ZooError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.components import groups
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
-from zoo_pipeline.trajectories.direction import decide_direction
 from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES, cosine_distances
 from zoo_pipeline.trajectories.exchange import split_weights
+from zoo_pipeline.trajectories.lineage import directed_families, traced_families
 from zoo_pipeline.trajectories.linkage import linkage_table, spanning_tree
 from zoo_pipeline.trajectories.separation import separate
-from zoo_pipeline.trajectories.straight import order_families
 
 Number = TypeVar("Number", np.int32, np.float32)
 
@@ -27,10 +26,13 @@ class Recovery:
     """What the weights of n checkpoints say about their history: m usable rows in k trajectories.
 
     Attributes:
+        family: int32[n], which rows share a start, as far as can be told; −1 if left out. Most families are one
+            trajectory.
         trajectory: int32[n], recovered trajectory 0 … k − 1; −1 for a row left out because not all of it is finite.
         position: int32[n], place along the trajectory from 0, in the likelier direction; −1 if left out.
         progress: float32[n], position / (length − 1), 0 in a trajectory of one; NaN if left out.
-        confidence: float32[n], how clearly the row belongs to its trajectory, 0 … 1; NaN if left out.
+        confidence: float32[n], how clearly the row belongs to its family and follows the row before it, 0 … 1; NaN if
+            left out.
         leaf: int32[n], number of the row in `linkage` and `edges`: its rank by content; −1 if left out.
         content: int32[n], number of the row's content, shared by equal rows, which nothing tells apart; −1 if left out.
         linkage: float64[m − 1, 4], single linkage by cosine distance, in scipy's four columns; where the layout is
@@ -40,11 +42,14 @@ class Recovery:
         threshold: score (`exchange_scores`) from which two rows were taken to be related; None where the linkage was
             cut.
         length: int32[k], checkpoints in each trajectory.
+        parent: int32[k], the trajectory that each branched from; −1 for none.
+        parent_row: int64[k], the row (of n) that each branched from; −1 for none.
         direction_decided: bool[k], whether the direction is more than the likelier guess.
         direction_confidence: float32[k], 0.5 … 1.
         seconds: wall time in s of `separation`, `ordering` and `direction`.
     """
 
+    family: NDArray[np.int32]
     trajectory: NDArray[np.int32]
     position: NDArray[np.int32]
     progress: NDArray[np.float32]
@@ -56,6 +61,8 @@ class Recovery:
     cut: float
     threshold: float | None
     length: NDArray[np.int32]
+    parent: NDArray[np.int32]
+    parent_row: NDArray[np.int64]
     direction_decided: NDArray[np.bool_]
     direction_confidence: NDArray[np.float32]
     seconds: dict[str, float]
@@ -104,33 +111,35 @@ def recover(
     linkage = linkage_table(tree)
     separated = perf_counter()
 
-    length = np.bincount(separation.labels).astype(np.int32)
-    families = groups(separation.labels)
-    paths = order_families(bag, families)
+    content, families = content_numbers(bag), groups(separation.labels)
+    traced = traced_families(bag, content, families, layout)
     ordered = perf_counter()
 
-    tensors = None if layout is None else [tensor.slice for tensor in layout.tensors]
-    directions = [decide_direction(bag[path], tensors) for path in paths]
-    position = np.empty(len(bag), np.int32)
-    for path, direction in zip(paths, directions, strict=True):
-        position[path if direction.forward else path[::-1]] = np.arange(len(path))
-    progress = (position / np.maximum(length[separation.labels] - 1, 1)).astype(np.float32)
+    found = directed_families(bag, families, traced, layout)
+    position, trajectory = np.empty(len(bag), np.int32), np.empty(len(bag), np.int32)
+    for number, path in enumerate(found.paths):
+        position[path], trajectory[path] = np.arange(len(path)), number
+    length = np.array([len(path) for path in found.paths], np.int32)
+    progress = (position / np.maximum(length[trajectory] - 1, 1)).astype(np.float32)
     directed = perf_counter()
 
     return Recovery(
-        trajectory=_aligned(kept, n, separation.labels, -1),
+        family=_aligned(kept, n, separation.labels, -1),
+        trajectory=_aligned(kept, n, trajectory, -1),
         position=_aligned(kept, n, position, -1),
         progress=_aligned(kept, n, progress, np.nan),
-        confidence=_aligned(kept, n, separation.confidence, np.nan),
+        confidence=_aligned(kept, n, np.minimum(separation.confidence, found.confidence).astype(np.float32), np.nan),
         leaf=_aligned(kept, n, np.arange(len(bag), dtype=np.int32), -1),
-        content=_aligned(kept, n, content_numbers(bag), -1),
+        content=_aligned(kept, n, content, -1),
         linkage=linkage,
         edges=tree.edges,
         cut=separation.cut,
         threshold=separation.threshold,
         length=length,
-        direction_decided=np.array([direction.decided for direction in directions], bool),
-        direction_confidence=np.array([direction.confidence for direction in directions], np.float32),
+        parent=found.parent_path.astype(np.int32),
+        parent_row=np.append(kept, -1)[found.parent_row],
+        direction_decided=np.array([direction.decided for direction in found.directions], bool),
+        direction_confidence=np.array([direction.confidence for direction in found.directions], np.float32),
         seconds={
             "separation": separated - started,
             "ordering": ordered - separated,

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.concordance import Concordance, concordance
-from zoo_pipeline.trajectories.direction import LEAST_CHECKPOINTS
+from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
 from zoo_pipeline.trajectories.distances import cosine_distance_of_pairs
 from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.recovery import Recovery

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo_pipeline.trajectories.ordering import LEAST_GAIN, LONGEST_SEGMENT, order_along_path
+from zoo_pipeline.trajectories.ordering import LEAST_GAIN, LONGEST_SEGMENT
 
 Path = NDArray[np.int64]
 
@@ -18,15 +18,15 @@ _LONGEST = 256  # rows of a path that is looked at together with others
 _BATCH_BYTES = 64 << 20
 
 
-def order_families(weights: NDArray[np.float32], families: Sequence[NDArray[np.int64]]) -> list[Path]:
-    """Order the rows of each family along the shortest path that can be found, as `order_along_path` does.
+def straight_paths(weights: NDArray[np.float32], families: Sequence[NDArray[np.int64]]) -> list[Path | None]:
+    """Order the rows of each straight family as `order_along_path` does.
 
     Args:
         weights: float32[n, d].
         families: the rows of each.
 
     Returns:
-        Of each family its rows along the path.
+        Of each family its rows along the path; None where the tree branches, or its path can be shortened.
     """
     paths: list[Path | None] = [None] * len(families)
     lengths = np.array([len(family) for family in families], np.int64)
@@ -39,14 +39,11 @@ def order_families(weights: NDArray[np.float32], families: Sequence[NDArray[np.i
             orders, straight = _orders(torch.from_numpy(weights[rows.reshape(-1)].reshape(*rows.shape, -1)).double())
             for number, row, order in zip(numbers[straight], rows[straight], orders[straight], strict=True):
                 paths[number] = row[order]
-    return [
-        family[order_along_path(weights[family])] if path is None else path
-        for family, path in zip(families, paths, strict=True)
-    ]
+    return paths
 
 
 def _orders(points: Tensor) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Order k families of points float64[k, m, d] along their trees: int64[k, m], and whether that is their path."""
+    """Order k families of points float64[k, m, d] along their trees, int64[k, m]; and whether that is their path."""
     k, m, _ = points.shape
     points = points - points.mean(1, keepdim=True)
     gram = torch.bmm(points, points.mT)

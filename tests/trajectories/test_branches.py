@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from zoo_pipeline.trajectories.branches import unfold
+from zoo_pipeline.trajectories.ordering import order_along_path
+
+D = 300
+
+
+def descent(rng, start, first_epoch, epochs, noise=0.02):
+    """A noisy walk down a bent valley that every walk shares, float[epochs, D]; steps shrink."""
+    pace = 0.85 ** np.arange(first_epoch, first_epoch + epochs)
+    drift = np.zeros((epochs, D))
+    drift[:, 0], drift[:, 1] = pace, 0.4 * pace * np.linspace(1, -1, epochs)
+    return start + np.cumsum(drift + noise * pace[:, None] * rng.standard_normal((epochs, D)), axis=0)
+
+
+def forked_family(seed):
+    """A parent of 16 checkpoints and a child of 8 that continues from checkpoint 6; true predecessors."""
+    rng = np.random.default_rng(seed)
+    root = rng.standard_normal((1, D))
+    parent = np.concatenate([root, descent(rng, root, 0, 15)])
+    child = descent(rng, parent[6], 6, 8)
+    before = np.concatenate([np.arange(-1, 15), [6], np.arange(16, 23)])
+    return np.concatenate([parent, child]), before
+
+
+def predecessors(branches, m):
+    """Every row's predecessor; also checks that the paths cover all rows once and name their parents consistently."""
+    before = np.full(m, -2)
+    for number, path in enumerate(branches.paths):
+        before[path[0]] = branches.parent_row[number]
+        before[path[1:]] = path[:-1]
+        if branches.parent_row[number] >= 0:
+            assert branches.parent_row[number] in branches.paths[branches.parent_path[number]]
+        else:
+            assert branches.parent_path[number] == -1
+    assert (np.bincount(np.concatenate(branches.paths), minlength=m) == 1).all()
+    return before
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_fork_is_found_with_its_parent_and_its_checkpoint(seed):
+    points, before = forked_family(seed)
+    rows = np.random.default_rng(seed).permutation(len(points))
+    place = np.argsort(rows)
+    branches = unfold(points[rows], root=int(place[0]))
+    found = predecessors(branches, len(points))[place]
+    assert np.where(found >= 0, rows[found], -1).tolist() == before.tolist()
+    assert branches.oriented
+    assert len(branches.paths) == 2
+
+
+def test_the_root_is_found_by_the_direction_of_the_longest_path():
+    points, _ = forked_family(0)
+    rows = np.random.default_rng(0).permutation(len(points))
+    assert rows[unfold(points[rows]).paths[0][0]] == 0
+
+
+def test_a_family_that_does_not_branch_is_ordered_as_a_path():
+    rng = np.random.default_rng(1)
+    points = descent(rng, rng.standard_normal((1, D)), 0, 20)[rng.permutation(20)]
+    branches = unfold(points)
+    assert [path.tolist() for path in branches.paths] == [order_along_path(points).tolist()]
+    assert not branches.oriented
+    assert branches.confidence.tolist() == [1.0] * 20
+
+
+def test_trajectories_from_one_common_start_are_told_apart():
+    rng = np.random.default_rng(2)
+    root = rng.standard_normal((1, D))
+    models, epochs = 10, 12
+    points = np.concatenate([root] + [descent(rng, root, 0, epochs) for _ in range(models)])
+    multiplicity = np.ones(len(points), int)
+    multiplicity[0] = models
+    branches = unfold(points, multiplicity)
+    before = predecessors(branches, len(points))
+    expected = np.arange(-1, len(points) - 1)
+    expected[1::epochs] = 0
+    assert before.tolist() == expected.tolist()
+    assert branches.paths[0].tolist() == [0]
+    assert branches.parent_path.tolist() == [-1] + [0] * models
+
+
+def test_two_trajectories_from_one_start_are_not_one_path_but_a_repeated_checkpoint_on_the_way_is():
+    rng = np.random.default_rng(4)
+    root = rng.standard_normal((1, D))
+    pair = np.concatenate([root, descent(rng, root, 0, 10, noise=0.2), descent(rng, root, 0, 10, noise=0.2)])
+    twice = np.ones(21, int)
+    twice[0] = 2
+    found = sorted(path.tolist() for path in unfold(pair, twice).paths)
+    assert found == [[0], list(range(1, 11)), list(range(11, 21))]
+    single = pair[:11]
+    twice = np.ones(11, int)
+    twice[4] = 2
+    assert [path.tolist() for path in unfold(single, twice).paths] == [list(range(11))]
+
+
+def test_rows_equally_far_from_the_root_do_not_break_the_cover():
+    points = np.concatenate([np.zeros((1, 4)), np.eye(4)])
+    branches = unfold(points, np.array([2, 1, 1, 1, 1]), root=0)
+    assert len(branches.paths) == 3
+    assert (predecessors(branches, 5)[1:] >= 0).all()
+
+
+def test_turning_and_shifting_changes_nothing():
+    points, _ = forked_family(3)
+    rng = np.random.default_rng(3)
+    turn, _ = np.linalg.qr(rng.standard_normal((D, D)))
+    plain, turned = unfold(points, root=0), unfold(3.0 * points @ turn + 1.0, root=0)
+    assert [path.tolist() for path in plain.paths] == [path.tolist() for path in turned.paths]
+    np.testing.assert_allclose(plain.confidence, turned.confidence, atol=1e-6)
+
+
+def test_a_checkpoint_equally_near_to_two_is_not_trusted():
+    """Row 3 lies as far beside row 1 as beside row 2: nothing tells which it continues."""
+    points = np.array([[0.0, 0, 0], [1.0, 0.5, 0], [1.0, -0.5, 0], [2.0, 0, 1]])
+    branches = unfold(points, np.array([2, 1, 1, 1]))
+    assert branches.confidence[3] < 0.05
+
+
+@pytest.mark.parametrize("m", [0, 1, 2])
+def test_families_too_small_to_branch(m):
+    branches = unfold(np.arange(2.0 * m).reshape(m, 2))
+    assert [path.tolist() for path in branches.paths] == ([list(range(m))] if m else [])
+    assert len(branches.parent_row) == len(branches.parent_path) == len(branches.paths)
