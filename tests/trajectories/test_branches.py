@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from zoo_pipeline.trajectories import branches as branches_module
 from zoo_pipeline.trajectories.branches import unfold
 from zoo_pipeline.trajectories.ordering import order_along_path
 
@@ -124,3 +125,11 @@ def test_families_too_small_to_branch(m):
     branches = unfold(np.arange(2.0 * m).reshape(m, 2))
     assert [path.tolist() for path in branches.paths] == ([list(range(m))] if m else [])
     assert len(branches.parent_row) == len(branches.parent_path) == len(branches.paths)
+
+
+def test_a_family_too_large_to_unfold_is_one_path_that_nobody_should_trust(monkeypatch):
+    points, _ = forked_family(3)
+    monkeypatch.setattr(branches_module, "MOST_ROWS", len(points) - 1)
+    found = unfold(points, root=0)
+    assert [sorted(path.tolist()) for path in found.paths] == [list(range(len(points)))]
+    assert found.confidence.tolist() == [0] * len(points)

@@ -14,6 +14,7 @@ from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_
 Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
+MOST_ROWS = 4_096  # some minutes
 _LONGER = 1.012  # than the spanning tree: from there on a path through all points is none
 _BANDWIDTH_ROWS = 20
 _FORK_PENALTY = 1.2  # in natural logarithms of distance: how much worse a free link may be than a shared one
@@ -48,14 +49,15 @@ def unfold(
 ) -> Branches:
     """Unfold one family: which rows follow which, and where trajectories branch.
 
-    A family whose minimum spanning tree is a path that does not turn back at a repeated row does not branch and is
-    ordered by `order_along_path`. Else every row takes one predecessor nearer the root, and is the successor of it
-    alone, at the least total cost: an assignment.
+    A family whose shortest path is hardly longer than its minimum spanning tree, and does not turn back at a repeated
+    row, does not branch and is ordered by `order_along_path`. Else every row takes one predecessor nearer the root,
+    and is the successor of it alone, at the least total cost: an assignment.
 
     Where k copies of the root are known, k paths begin there, and costs are squares, so that the drift which rows of
     equal progress share cancels between them; an early end costs what its path leaves out. Else a row may share a
     predecessor at a price and so begins a branch, and costs are logarithms, because steps shrink by orders of
-    magnitude. O(m³) time; about six matrices of 8·m² bytes.
+    magnitude. O(m³) time; about six matrices of 8·m² bytes. A family of more than `MOST_ROWS` that branches is too
+    large for that: it comes out as one path with confidence 0.
 
     Args:
         points: float[m, d], distinct.
@@ -70,8 +72,10 @@ def unfold(
     m = len(rows)
     copies = np.ones(m, np.int64) if multiplicity is None else np.asarray(multiplicity, np.int64)
     order = order_along_path(rows)
-    if m <= 2 or not _branches(rows, copies > 1, order):
-        return Branches([order] if m else [], np.full(min(m, 1), -1), np.full(min(m, 1), -1), np.ones(m), False)
+    branches = m > 2 and _branches(rows, copies > 1, order)
+    if not branches or m > MOST_ROWS:
+        sure = np.full(m, 0.0 if branches else 1.0)
+        return Branches([order] if m else [], np.full(min(m, 1), -1), np.full(min(m, 1), -1), sure, False)
     if root is None:
         root = int(copies.argmax()) if copies.max() > 1 else _likely_root(rows)
     progress = np.linalg.norm(rows - rows[root], axis=1)
