@@ -24,6 +24,7 @@ LEARNING_RATES = (-4.0, -1.0)  # decimal exponents
 WEIGHT_DECAYS = {"sgd": (-4.0, -1.0), "adam": (-4.0, -1.0), "adamw": (-2.0, 0.5)}  # of the half that have any
 TEST_IMAGES = 100  # nothing here looks at accuracies but to tell trained models from others
 STACK = 16
+SHUFFLED = "shuffled"
 SPLITS = ("train",) * 6 + ("validation",) * 2 + ("test",) * 2
 
 
@@ -115,7 +116,7 @@ def _drawn(
 
 
 def windows(checkpoints: int, rng: np.random.Generator) -> dict[str, NDArray[np.intp]]:
-    """The parts of a path that are judged, as checkpoints kept."""
+    """The parts of a path that are judged, as checkpoints kept; `SHUFFLED`, which has no direction, among them."""
     every = np.arange(checkpoints)
     middle = checkpoints // 2
     return {
@@ -129,4 +130,5 @@ def windows(checkpoints: int, rng: np.random.Generator) -> dict[str, NDArray[np.
         "every 5th": every[::5],
         "every 10th": every[::10],
         "random half": np.sort(rng.choice(checkpoints, checkpoints // 2, replace=False)),
+        SHUFFLED: rng.permutation(checkpoints),
     }

@@ -109,7 +109,7 @@ def test_many_paths_give_what_each_gives_alone():
 def test_a_wide_path_is_measured_in_parts(monkeypatch):
     paths = walks(d=50)
     whole = measure_cues(paths)
-    monkeypatch.setattr(direction_cues, "_COLUMNS", 7)
+    monkeypatch.setattr(direction_cues, "_BLOCK", 7 * paths[..., 0].size)
     parts = measure_cues(paths)
     for name, values in whole.values.items():
         np.testing.assert_allclose(values, parts.values[name], rtol=1e-9, err_msg=name)
@@ -121,3 +121,11 @@ def test_a_path_that_stands_still_gives_no_evidence(value, layout):
     cues = cues_of(np.full((5, LAYOUT.dimension), value), layout)
     assert set(cues.values()) == {0.0}
     assert NEEDS_LAYOUT.isdisjoint(cues) == (layout is None)
+
+
+def test_checkpoints_in_order_leave_the_first_and_approach_the_last():
+    line = np.outer([0.0, 1, 2, 3], [1.0, 1])
+    shuffled = line[[1, 3, 0, 2]]
+    assert measure_cues(np.stack([line, shuffled])).order == pytest.approx(
+        [1, (np.corrcoef(range(4), [0, 2, 1, 1])[0, 1] - np.corrcoef(range(4), [1, 1, 2, 0])[0, 1]) / 2]
+    )

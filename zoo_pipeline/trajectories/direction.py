@@ -11,6 +11,7 @@ from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS, measure_cues
 
 DECIDED_FROM = 0.9
+LEAST_ORDER = 0.4  # nearly all shuffled paths of a dozen checkpoints are below it, one real path in a hundred is
 
 
 class CueWeight(NamedTuple):
@@ -23,30 +24,30 @@ class CueWeight(NamedTuple):
 
 # Fitted by `python -m benchmarks.fit_direction` on six tenths of its configurations, scored on others; frozen.
 WITH_LAYOUT: Mapping[str, CueWeight] = {
-    "step_trend": CueWeight(1.71, 1.378, 1.894),
-    "step_ratio": CueWeight(1.51, 1.782, -0.176),
-    "concavity": CueWeight(0.345, 2.379, 0.3579),
-    "straightening": CueWeight(0.0643, 0.6381, -0.04901),
-    "step_tails": CueWeight(1.23, 1.065, -0.7403),
-    "outward": CueWeight(21, 2.94, -4.284),
-    "norm_growth": CueWeight(0.158, 1.902, -0.4675),
-    "peak_growth": CueWeight(0.197, 1.877, 4.857),
-    "spread_growth": CueWeight(0.179, 0.6951, 2.879),
-    "spread_trend": CueWeight(1.37, 1.463, -1.726),
-    "common_loss": CueWeight(0.264, 2.378, 2.164),
-    "neighbours": CueWeight(1.85, -0.05452, 2.046),
+    "step_trend": CueWeight(1.71, 1.333, 1.935),
+    "step_ratio": CueWeight(1.52, 1.753, -0.2356),
+    "concavity": CueWeight(0.346, 2.306, 0.2809),
+    "straightening": CueWeight(0.0652, 0.6113, -0.07821),
+    "step_tails": CueWeight(1.24, 1.01, -0.7673),
+    "outward": CueWeight(20.8, 2.89, -4.187),
+    "norm_growth": CueWeight(0.159, 1.801, -0.426),
+    "peak_growth": CueWeight(0.202, 1.864, 4.743),
+    "spread_growth": CueWeight(0.182, 0.702, 2.833),
+    "spread_trend": CueWeight(1.37, 1.449, -1.758),
+    "common_loss": CueWeight(0.264, 2.323, 2.123),
+    "neighbours": CueWeight(1.85, -0.0236, 2.051),
 }
 WITHOUT_LAYOUT: Mapping[str, CueWeight] = {
-    "step_trend": CueWeight(1.71, 1.944, 2.095),
-    "step_ratio": CueWeight(1.51, 2.427, -2.158),
-    "concavity": CueWeight(0.345, 2.888, 0.9408),
-    "straightening": CueWeight(0.0643, 0.7602, -1.656),
-    "step_tails": CueWeight(1.23, 0.9684, -0.2178),
-    "outward": CueWeight(21, 1.239, -3.54),
-    "norm_growth": CueWeight(0.158, -0.8372, -0.9032),
-    "peak_growth": CueWeight(0.124, 0.7187, 3.249),
-    "spread_growth": CueWeight(0.167, 2.745, 1.766),
-    "spread_trend": CueWeight(1.92, 2.819, 0.3036),
+    "step_trend": CueWeight(1.71, 1.925, 2.121),
+    "step_ratio": CueWeight(1.52, 2.193, -2.57),
+    "concavity": CueWeight(0.346, 3.005, 1.203),
+    "straightening": CueWeight(0.0652, 0.7096, -1.712),
+    "step_tails": CueWeight(1.24, 0.9503, -0.2387),
+    "outward": CueWeight(20.8, 1.303, -3.55),
+    "norm_growth": CueWeight(0.159, -0.8618, -0.8389),
+    "peak_growth": CueWeight(0.124, 0.6621, 3.194),
+    "spread_growth": CueWeight(0.168, 2.682, 1.721),
+    "spread_trend": CueWeight(1.92, 2.737, 0.3588),
 }
 
 
@@ -75,7 +76,8 @@ def decide_direction(path: NDArray[np.floating], layout: Layout | None = None) -
         layout: of the d weights; None takes them as one vector, and knows less.
 
     Returns:
-        The verdict; undecided at confidence 0.5 for fewer than `LEAST_CHECKPOINTS` checkpoints, or where all are equal.
+        The verdict; undecided at confidence 0.5 for fewer than `LEAST_CHECKPOINTS` checkpoints, and where all are equal
+        or in no order.
     """
     return decide_directions(path[None], layout)[0]
 
@@ -99,12 +101,20 @@ def decide_directions(paths: NDArray[np.floating], layout: Layout | None = None)
 
 
 def direction_log_odds(paths: NDArray[np.floating], layout: Layout | None = None) -> NDArray[np.float64]:
-    """Natural log-odds float64[p] that paths float[p, t, d] of `LEAST_CHECKPOINTS` or more checkpoints run forward."""
+    """Natural log-odds that paths run forward, 0 where their checkpoints are hardly in any order.
+
+    Args:
+        paths: float[p, t, d], t at least `LEAST_CHECKPOINTS`.
+        layout: of the d weights, if known.
+
+    Returns:
+        float64[p].
+    """
     cues = measure_cues(paths, layout)
     log_odds = np.zeros(len(paths))
     for name, (scale, weight, smooth_weight) in (WITHOUT_LAYOUT if layout is None else WITH_LAYOUT).items():
         log_odds += (weight + smooth_weight * cues.smoothness) * np.tanh(cues.values[name] / scale)
-    return log_odds
+    return np.where(cues.order < LEAST_ORDER, 0.0, log_odds)
 
 
 def _descends(first: NDArray[np.floating], last: NDArray[np.floating]) -> bool:

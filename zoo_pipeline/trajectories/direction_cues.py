@@ -16,7 +16,7 @@ from zoo_pipeline.models.layout import Layout, TensorSlice
 Array = NDArray[np.float64]
 
 LEAST_CHECKPOINTS = 3
-_COLUMNS = 1 << 16  # at once, so that a large network's path is never copied whole
+_BLOCK = 1 << 17  # weights at once: what stays in a core's cache, and a large network's path is never copied whole
 _SMALLEST_TENSOR = 16  # entries it takes to speak of the largest among them
 _FLOOR = 1e-6  # a ratio beyond this counts as this
 _COMMON_FLOOR = 1e-6  # share of the outputs' common part below which it is rounding
@@ -30,10 +30,13 @@ class DirectionCues:
     Attributes:
         values: float64[p] by the cue's name; 0 where a path gives no evidence.
         smoothness: mean cosine of consecutive steps, float64[p]; the same both ways.
+        order: how steadily checkpoints leave the first and approach the last, the mean of the two correlations of
+            distance with time, float64[p]; the same both ways, near 1 on a path and near 0 on shuffled checkpoints.
     """
 
     values: Mapping[str, Array]
     smoothness: Array
+    order: Array
 
 
 def measure_cues(paths: NDArray[np.floating], layout: Layout | None = None) -> DirectionCues:
@@ -59,21 +62,21 @@ def measure_cues(paths: NDArray[np.floating], layout: Layout | None = None) -> D
     Returns:
         The cues.
     """
-    whole, smoothness = _whole_cues(paths)
+    whole, smoothness, order = _whole_cues(paths)
     tensors = (TensorSlice("weights", paths.shape[2:], 0),) if layout is None else layout.tensors
-    return DirectionCues(
-        whole | _tensor_cues(paths, tensors) | (_matrix_cues(paths, layout) if layout else {}), smoothness
-    )
+    matrices = _matrix_cues(paths, layout) if layout else {}
+    return DirectionCues(whole | _tensor_cues(paths, tensors) | matrices, smoothness, order)
 
 
-def _whole_cues(paths: NDArray[np.floating]) -> tuple[dict[str, Array], Array]:
-    """The cues on the whole vector, and the smoothness."""
+def _whole_cues(paths: NDArray[np.floating]) -> tuple[dict[str, Array], Array, Array]:
+    """The cues on the whole vector, the smoothness and the order."""
     models, checkpoints, dimension = paths.shape
     squares, from_first, from_last = np.zeros((3, models, checkpoints))
     steps, fourths = np.zeros((2, models, checkpoints - 1))
     products = np.zeros((models, checkpoints - 2))
-    for start in range(0, dimension, _COLUMNS):
-        part = paths[:, :, start : start + _COLUMNS].astype(np.float64)
+    columns = max(1, _BLOCK // (models * checkpoints))
+    for start in range(0, dimension, columns):
+        part = paths[:, :, start : start + columns].astype(np.float64)
         squares += _inner(part, part)
         for distance, end in ((from_first, part[:, :1]), (from_last, part[:, -1:])):
             away = part - end
@@ -100,21 +103,20 @@ def _whole_cues(paths: NDArray[np.floating]) -> tuple[dict[str, Array], Array]:
         "outward": _ratio(radial.mean(axis=1), error),
         "norm_growth": _growth(norm),
     }
-    return cues, np.asarray(_ratio(products, length[:, 1:] * length[:, :-1]).mean(axis=1))
+    smoothness = np.asarray(_ratio(products, length[:, 1:] * length[:, :-1]).mean(axis=1))
+    return cues, smoothness, (_trend(from_first) - _trend(from_last)) / 2
 
 
 def _tensor_cues(paths: NDArray[np.floating], tensors: tuple[TensorSlice, ...]) -> dict[str, Array]:
     """The cues that are means over tensors."""
     peaks, spreads = [], []
     for tensor in tensors:
-        values = paths[:, :, tensor.slice]
         if len(tensor.shape) == 1:
-            spreads.append(values.std(axis=2, dtype=np.float64))
+            spreads.append(paths[:, :, tensor.slice].std(axis=2, dtype=np.float64))
         if tensor.size >= _SMALLEST_TENSOR:
-            highest = np.maximum(values.max(axis=2), -values.min(axis=2)).astype(np.float64)
-            rms = np.sqrt(np.einsum("pti,pti->pt", values, values, dtype=np.float64) / tensor.size)
-            ends = _ratio(highest, rms)[:, [0, -1]]
-            peaks.append(_log_ratio(ends[:, 1], ends[:, 0]))
+            ends = paths[:, [0, -1], tensor.slice].astype(np.float64)
+            peak = _ratio(np.abs(ends).max(axis=2), np.sqrt(_inner(ends, ends) / tensor.size))
+            peaks.append(_log_ratio(peak[:, 1], peak[:, 0]))
     return {
         "peak_growth": _mean(peaks, len(paths)),
         "spread_growth": _mean([_growth(spread) for spread in spreads], len(paths)),
