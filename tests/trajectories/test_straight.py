@@ -26,6 +26,6 @@ def test_many_straight_families_are_ordered_as_each_alone(scatter):
 
 def test_clean_paths_are_straight_and_branching_trees_are_not():
     clean, families = families_of([9] * 20, 0, 1)
-    assert None not in straight_paths(clean, families)
+    assert all(path is not None for path in straight_paths(clean, families))
     star = np.concatenate([np.zeros((1, 4)), np.eye(4)]).astype(np.float32)  # its tree has four ends
     assert straight_paths(star, [np.arange(5)]) == [None]
