@@ -143,7 +143,7 @@ def run_all(
 ) -> None:
     """Train, analyze and report in one go."""
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address)
-    runs = workflow.each_run(options, analysed=True)
+    runs = workflow.each_run(options)
     results = []
     for each in runs:
         _head(each, runs)

@@ -73,12 +73,11 @@ def published() -> list[Plan]:
     return [made for name in published_names() for made in planned(name)]
 
 
-def each_run(options: Options, analysed: bool = False) -> list[Options]:
+def each_run(options: Options) -> list[Options]:
     """Options for every run that the recipe expands to; several runs lie in directories of their names below `out`.
 
     Args:
         options: what is asked for.
-        analysed: whether the runs are to be analysed, too.
 
     Raises:
         ZooError: one of the runs cannot be done; nothing has been written then.
@@ -91,7 +90,7 @@ def each_run(options: Options, analysed: bool = False) -> list[Options]:
     place = absolute(options.out).rstrip("/")
     runs = [replace(options, config=config, out=f"{place}/{config.name}") for config in configs]
     for part in runs:
-        _prepare(part, analysed)
+        _prepare(part)
     return runs
 
 
@@ -125,7 +124,7 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
     from zoo_pipeline.runtime.reporting import write_report
     from zoo_pipeline.runtime.training import train_zoo
 
-    zoo_plan, dataset, run_directory = _prepare(options, analysed=True)
+    zoo_plan, dataset, run_directory = _prepare(options)
     with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
         run_directory.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
         training = train_zoo(zoo_plan, dataset, run_directory, executor)
@@ -262,7 +261,7 @@ def _check_name(files: "Files", name: str, overwrite: bool) -> None:
         )
 
 
-def _prepare(options: Options, analysed: bool = False) -> "tuple[Plan, Dataset, RunDirectory]":
+def _prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":
     """All that can be refused before anything is started or written."""
     from zoo_pipeline.store.rundir import RunDirectory
 
@@ -272,21 +271,9 @@ def _prepare(options: Options, analysed: bool = False) -> "tuple[Plan, Dataset, 
     config = options.config
     loaded = config if isinstance(config, ZooConfig) else load_config(config, options.overrides)
     if loaded.zoo.dataset in BUILT_IN:  # refuse what is impossible before data are read
-        _check_analysis(plan(loaded, BUILT_IN[loaded.zoo.dataset]), analysed)
+        plan(loaded, BUILT_IN[loaded.zoo.dataset])
     dataset = load_dataset(loaded.zoo.dataset, options.data_dir)
     zoo_plan = plan(loaded, dataset.facts)
-    _check_analysis(zoo_plan, analysed)
     directory.check(zoo_plan, resume=options.resume, overwrite=options.overwrite)
     side = loaded.zoo.model.image_side
     return zoo_plan, dataset.resized(side) if side else dataset, directory
-
-
-def _check_analysis(made: Plan, analysed: bool) -> None:
-    """Refuse what the analysis cannot hold, where there is to be one."""
-    from zoo_pipeline.trajectories import MOST_CHECKPOINTS
-
-    if analysed and made.checkpoints > MOST_CHECKPOINTS:
-        raise ConfigError(
-            f"zoo.population: {made.checkpoints:,} checkpoints, more than the {MOST_CHECKPOINTS:,} whose distances "
-            f"the analysis holds in memory; use zoo train alone, or fewer models or epochs"
-        )

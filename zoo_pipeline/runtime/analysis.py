@@ -20,8 +20,7 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.trajectories import (
     Geometry,
     Recovery,
-    bag_geometry,
-    recover,
+    recover_bag,
     score,
     score_trajectories,
 )
@@ -115,12 +114,8 @@ def analyze_bag(bag: Bag, seconds: dict[str, float]) -> Analysis:
         seconds: what the stages before took.
     """
     # The blind part gets weights and layout, and nothing else.
-    recovery = recover(bag.weights, bag.layout)
+    recovery, geometry, mode = recover_bag(bag.weights, bag.layout)
     seconds = seconds | recovery.seconds
-
-    started = time.perf_counter()
-    geometry = bag_geometry(bag.weights, recovery.trajectory, recovery.position)
-    seconds["geometry"] = time.perf_counter() - started
 
     started = time.perf_counter()
     scores = score(recovery, bag.weights, bag.model, bag.time, bag.layout)
@@ -141,6 +136,7 @@ def analyze_bag(bag: Bag, seconds: dict[str, float]) -> Analysis:
             "checkpoints": len(bag.weights),
             "dimension": bag.weights.shape[1],
             "layout_known": bag.layout is not None,
+            "mode": mode,
             "left_out": {"models": len(left_out_models), "checkpoints": int(left_out.sum())},
             **asdict(scores),
             "cut": {

@@ -12,6 +12,7 @@ from zoo_pipeline.trajectories.direction import Direction, decide_direction
 from zoo_pipeline.trajectories.distances import MOST_CHECKPOINTS, cosine_distances
 from zoo_pipeline.trajectories.geometry import Geometry, bag_geometry, path_geometry
 from zoo_pipeline.trajectories.linkage import SpanningTree, linkage_table, spanning_tree
+from zoo_pipeline.trajectories.modes import recover_bag
 from zoo_pipeline.trajectories.ordering import order_along_path
 from zoo_pipeline.trajectories.recovery import Recovery, recover
 from zoo_pipeline.trajectories.scoring import Scores, TrajectoryScores, score, score_trajectories
@@ -33,6 +34,7 @@ __all__ = [
     "order_along_path",
     "path_geometry",
     "recover",
+    "recover_bag",
     "score",
     "score_trajectories",
     "separate",
