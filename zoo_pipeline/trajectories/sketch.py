@@ -35,7 +35,7 @@ def sketch(weights: NDArray[np.float32], layout: Layout | None) -> Sketches:
 
     What no renumbering of hidden units moves is left out, where the layout tells it.
     """
-    finite: NDArray[np.bool_] = np.isfinite(weights).all(axis=1)
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(weights).all(axis=1))
     held = np.where(finite[:, None], weights, np.float32(0))
     split = split_weights(held, layout)
     rows = torch.from_numpy(held) if split is None else split.rows
