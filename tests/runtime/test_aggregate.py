@@ -1,0 +1,80 @@
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ray import cloudpickle
+
+from zoo_pipeline.config import Resources
+from zoo_pipeline.errors import ZooError
+from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.runtime.aggregate import aggregate_actors
+from zoo_pipeline.runtime.session import ray_session
+from zoo_pipeline.trajectories.approximate import recover_in_shares
+
+LAYOUT = Layout.of({"fc1.weight": (16, 20), "fc1.bias": (16,), "fc2.weight": (10, 16), "fc2.bias": (10,)})
+SHARES = 5
+
+
+@pytest.fixture(scope="module")
+def _session():
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
+    with ray_session("local", Resources()):
+        yield
+
+
+def read(share):
+    """Twelve walks of nine steps, dealt out to the shares."""
+    rng = np.random.default_rng(0)
+    starts = rng.standard_normal((12, 1, LAYOUT.dimension))
+    paths = starts + np.cumsum(0.2 * rng.standard_normal((12, 9, LAYOUT.dimension)), axis=1)
+    rows = paths.reshape(-1, LAYOUT.dimension).astype(np.float32)[rng.permutation(108)]
+    yield np.array_split(rows, SHARES)[share]
+
+
+def read_and_die_once(marker, share):
+    if share == 2 and not Path(marker).exists():
+        Path(marker).touch()
+        os._exit(1)
+    yield from read(share)
+
+
+def same(found, expected):
+    for name, values in vars(expected).items():
+        if name != "seconds":
+            np.testing.assert_array_equal(getattr(found, name), values, err_msg=name)
+
+
+@pytest.mark.usefixtures("_session")
+@pytest.mark.parametrize("actors", [1, 2])
+def test_actors_find_what_one_process_finds_however_many_they_are(actors):
+    expected, _ = recover_in_shares(read, SHARES, LAYOUT)
+    with aggregate_actors(actors) as run:
+        found, _ = recover_in_shares(read, SHARES, LAYOUT, run=run)
+    assert len(found.length) == 12
+    same(found, expected)
+
+
+@pytest.mark.usefixtures("_session")
+def test_the_work_of_a_lost_actor_is_done_again(tmp_path):
+    expected, _ = recover_in_shares(read, SHARES, LAYOUT)
+    with aggregate_actors(2) as run:
+        found, _ = recover_in_shares(partial(read_and_die_once, str(tmp_path / "died")), SHARES, LAYOUT, run=run)
+    assert (tmp_path / "died").exists()
+    same(found, expected)
+
+
+@pytest.mark.usefixtures("_session")
+def test_results_come_in_the_order_of_the_items_and_errors_as_they_were_raised():
+    with aggregate_actors(2, threads=1) as run:
+        assert list(run(lambda number: (number**2, torch.get_num_threads()), range(9))) == [(i**2, 1) for i in range(9)]
+        with pytest.raises(ZooError, match="odd"):
+            list(run(fail_if_odd, [0, 1]))
+
+
+def fail_if_odd(number):
+    if number % 2:
+        raise ZooError("odd")
