@@ -5,11 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from ray import cloudpickle
 
 from zoo_pipeline.config import Resources
-from zoo_pipeline.errors import ZooError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.runtime.session import ray_session
@@ -65,16 +63,3 @@ def test_the_work_of_a_lost_actor_is_done_again(tmp_path):
         found, _ = recover_in_shares(partial(read_and_die_once, str(tmp_path / "died")), SHARES, LAYOUT, run=run)
     assert (tmp_path / "died").exists()
     same(found, expected)
-
-
-@pytest.mark.usefixtures("_session")
-def test_results_come_in_the_order_of_the_items_and_errors_as_they_were_raised():
-    with aggregate_actors(2, threads=1) as run:
-        assert list(run(lambda number: (number**2, torch.get_num_threads()), range(9))) == [(i**2, 1) for i in range(9)]
-        with pytest.raises(ZooError, match="odd"):
-            list(run(fail_if_odd, [0, 1]))
-
-
-def fail_if_odd(number):
-    if number % 2:
-        raise ZooError("odd")
