@@ -149,6 +149,14 @@ def test_an_empty_bag_has_no_trajectory():
         assert score(found, weights, np.zeros(len(weights), int)) == Scores(0)
 
 
+@pytest.mark.parametrize("checkpoints", [0, 1, 2])
+def test_very_small_bags_with_a_layout_are_recovered(trained_zoo, checkpoints):
+    found = recover(trained_zoo.weights[:checkpoints], trained_zoo.layout)
+    assert found.trajectory.tolist() == [0] * checkpoints
+    left_out = recover(np.full((2, trained_zoo.weights.shape[1]), np.nan, np.float32), trained_zoo.layout)
+    assert left_out.trajectory.tolist() == [-1, -1]
+
+
 def test_one_and_two_checkpoints_stand_alone():
     weights = np.array([[1, 2, 3], [1, 2, 4]], np.float32)
     one, two = recover(weights[:1]), recover(weights)

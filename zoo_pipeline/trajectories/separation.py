@@ -99,7 +99,8 @@ def score_edges(distances: NDArray[np.float32], tree: SpanningTree, split: Split
     """
     n = len(distances)
     edges, lengths, scores = tree.edges, tree.heights, _scores(split, tree.edges)
-    variance = torch.cat([split.take(block).cosines(split.take(block))[1] for block in _blocks(n)]).numpy()
+    own = [torch.empty(0), *(split.take(block).cosines(split.take(block))[1] for block in _blocks(n))]
+    variance = torch.cat(own).numpy()
     found = n
     while True:
         found, labels = families(edges, scores, n, found, others)
