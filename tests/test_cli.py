@@ -160,7 +160,6 @@ def test_the_three_steps_one_by_one_end_where_run_does(capsys, tmp_path):
             "requires an argument",
         ),
         (["run", "digits-demo", "--out", ""], "expected a path or a URI, got an empty text"),
-        (["run", "digits-demo", "--out", "OUT", "--set", "zoo.population.seeds=5000"], "use zoo train alone"),
         (["train"], "Missing argument 'CONFIG'"),
         (["plan"], "no CONFIG is named: expected a recipe, a YAML file, or --all-published"),
         (["plan", "digits-demo", "--set", "zoo.dataset=digit"], "digit: no such dataset (did you mean digits?)"),
