@@ -16,7 +16,7 @@ def test_small_bags_are_compared_whole(trained_zoo):
     assert mode == "exact"
     np.testing.assert_array_equal(recovery.trajectory, expected.trajectory)
     np.testing.assert_array_equal(geometry.arc_length, described.arc_length)
-    assert list(recovery.seconds) == ["separation", "ordering", "direction", "geometry"]
+    assert list(recovery.seconds) == ["separation", "ordering", "geometry"]
 
 
 def test_large_bags_are_compared_by_sketches_first_with_the_same_result(trained_zoo, small, monkeypatch):
