@@ -40,6 +40,8 @@ FORMAT = (ROOT / "docs" / "format.md").read_text()
 BIN = Path(sys.executable).parent
 TRUTH = ("run", "model_id", "purity", "exact", "order_exact")
 UNKNOWN_TRUTH = [("trajectories.parquet", column) for column in TRUTH]  # null in others' bags only
+# Null in single checkpoints, and in what does not branch: neither is in these runs.
+SELDOM_NULL = ("straightness", "smoothness", "parent_trajectory", "parent_position")
 DEMO = "zoo run digits-demo --out runs/digits-demo --overwrite"
 FOUND = "zoo analyze runs/digits-demo/checkpoints --out runs/found --executor inline"
 
@@ -207,7 +209,7 @@ def test_every_column_is_documented_with_its_type_and_nulls(title, path, small_r
         if not path.startswith("analysis"):
             assert null == ("yes" if field.nullable else "no"), name
             assert field.nullable or nulls == 0, name
-        elif (title, field.name) not in UNKNOWN_TRUTH:
+        elif (title, field.name) not in UNKNOWN_TRUTH and field.name not in SELDOM_NULL:
             assert null == ("yes" if nulls else "no"), name
 
 
