@@ -41,7 +41,7 @@ BIN = Path(sys.executable).parent
 TRUTH = ("run", "model_id", "purity", "exact", "order_exact")
 UNKNOWN_TRUTH = [("trajectories.parquet", column) for column in TRUTH]  # null in others' bags only
 # Null in single checkpoints, and in what does not branch: neither is in these runs.
-SELDOM_NULL = ("straightness", "smoothness", "parent_trajectory", "parent_position")
+SELDOM_NULL = ("straightness", "smoothness", "parent_trajectory", "parent_position", "kendall_tau", "direction_correct")
 DEMO = "zoo run digits-demo --out runs/digits-demo --overwrite"
 FOUND = "zoo analyze runs/digits-demo/checkpoints --out runs/found --executor inline"
 
