@@ -1,12 +1,13 @@
 """How well trajectories are recovered, blind, scenario by scenario, beside the paper's rule and textbook clustering.
 
-python -m benchmarks.recovery [--scenario NAME ...] [--repeats 10] [--strangers 10000] [--development]
+python -m benchmarks.recovery [--scenario NAME ...] [--repeats 10] [--strangers 10000] [--development] [--draws DIR]
 
 Every scenario of `zoo_pipeline.trajectories.scenarios` (or those of the names or kinds given) is drawn with fresh
 seeds, analysed by the product, and scored here, by scikit-learn and scipy, from the tables that the product writes. The
 seeds are the first of `BENCHMARK_SEEDS`, which nothing was chosen or fitted on; `--development` takes those of
 `DEVELOPMENT_SEEDS` instead, for work on the method. MNIST's files are read from `$ZOO_DATA_DIR/mnist/`; where that is
-not set, the scenarios that need them are left out, and the line says so.
+not set, the scenarios that need them are left out, and the line says so. `--draws` names a folder where draws are kept,
+and from where they are read the next time.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.draws import draw
 from benchmarks.machine import hardware
 from benchmarks.opponents.clustering import OPPONENTS, cluster
 from benchmarks.recovered import Recovered, Truth, directions, figures, joined
@@ -35,7 +37,6 @@ from zoo_pipeline.trajectories.scenarios import (
     DEVELOPMENT_SEEDS,
     KnownBag,
     kinds,
-    make,
     names,
 )
 
@@ -66,13 +67,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10, help="draws of each scenario")
     parser.add_argument("--strangers", type=int, default=10_000, help="networks of the negative control")
     parser.add_argument("--development", action="store_true", help="seeds for development, not for publication")
+    parser.add_argument("--draws", type=Path, metavar="DIR", help="keep the networks here, and take them from here")
     asked = parser.parse_args()
     seeds = (DEVELOPMENT_SEEDS if asked.development else BENCHMARK_SEEDS)[: asked.repeats]
     data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
     chosen = _chosen(parser, asked.scenario)
     left_out = [name for name in chosen if CATALOGUE[name].needs_files and data_dir is None]
     results = {
-        name: measure(name, seeds, asked.strangers if name == "strangers" else None, data_dir)
+        name: measure(name, seeds, asked.strangers if name == "strangers" else None, data_dir, asked.draws)
         for name in chosen
         if name not in left_out
     }
@@ -89,13 +91,15 @@ def main() -> None:
     )
 
 
-def measure(name: str, seeds: Sequence[int], starts: int | None, data_dir: Path | None) -> dict[str, Any]:
+def measure(
+    name: str, seeds: Sequence[int], starts: int | None, data_dir: Path | None, draws: Path | None
+) -> dict[str, Any]:
     """Draw a scenario with each seed, have all sides recover it, and print and return what that is worth."""
     scores: dict[str, list[Figures]] = {side: [] for side in ("ours", *OPPONENTS)}
     verdicts: list[tuple[float, bool, bool]] = []
     seconds = []
     for seed in seeds:
-        scenario = make(name, seed, starts=starts, data_dir=data_dir)
+        scenario = draw(name, seed, starts, data_dir, draws)
         truth = Truth.of(scenario.bags)
         started = time.perf_counter()
         ours = joined([read(analyzed(bag)) for bag in scenario.bags])
