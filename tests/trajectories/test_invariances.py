@@ -36,7 +36,7 @@ def test_a_second_run_finds_the_same_to_the_last_bit(trained_zoo, layout_known):
     np.testing.assert_array_equal(zoo.weights, before)
 
 
-@pytest.mark.parametrize("scale", [1e-4, 0.3, 2.0, 1e4])
+@pytest.mark.parametrize("scale", [1e-20, 1e-4, 0.3, 2.0, 1e4, 1e9, 1e37])  # float32 holds no squares of the outer
 def test_all_weights_of_a_trained_zoo_may_be_scaled(trained_zoo, scale):
     zoo = trained_zoo
     plain = recover(zoo.weights, zoo.layout)
@@ -46,6 +46,14 @@ def test_all_weights_of_a_trained_zoo_may_be_scaled(trained_zoo, scale):
     assert scaled.threshold == plain.threshold
     np.testing.assert_allclose(scaled.linkage[:, 2], plain.linkage[:, 2], rtol=1e-3)
     np.testing.assert_allclose(scaled.confidence, plain.confidence, atol=1e-4)
+
+
+@pytest.mark.parametrize("layout_known", [True, False])
+def test_models_may_be_scaled_each_by_itself(trained_zoo, layout_known):
+    zoo = trained_zoo
+    layout = zoo.layout if layout_known else None
+    scale = np.array([1e-25, 1, 1e3, 1e12, 1e30, 1e-9], np.float32)[zoo.model_id]
+    assert partition(recover(zoo.weights * scale[:, None], layout)) == partition(recover(zoo.weights, layout))
 
 
 @pytest.mark.parametrize("name", ["drawn_zoo", "trained_zoo"])

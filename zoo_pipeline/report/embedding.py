@@ -34,10 +34,11 @@ def principal_components(
     share = np.zeros(k)
     rows = weights if finite.all() else weights[finite]
     found = min(k, *rows.shape)
-    if found > 0 and np.ptp(rows, axis=0).any():
+    if found > 0 and (rows != rows[0]).any():
         # Many orthogonal starts make a flat spectrum, which the randomised solver needs more iterations for.
         pca = PCA(found, svd_solver="auto", n_oversamples=20, iterated_power=7, random_state=0)
         scale = np.abs(rows).max()  # so that the squares of a nearly diverged model's weights do not overflow
-        coordinates[finite, :found] = pca.fit_transform(rows / scale) * scale
+        place, most = pca.fit_transform(rows / scale).astype(np.float64) * float(scale), float(np.finfo(np.float32).max)
+        coordinates[finite, :found] = np.clip(place, -most, most)
         share[:found] = pca.explained_variance_ratio_
     return coordinates, tuple(share.tolist())

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo_pipeline.errors import ZooError
+from zoo_pipeline.trajectories.magnitudes import in_range
 
 DEFAULT_MEMORY_LIMIT_BYTES = 4 * 2**30
 MOST_CHECKPOINTS = isqrt(DEFAULT_MEMORY_LIMIT_BYTES // 4)  # whose distances, float32, fit into it
@@ -50,7 +51,7 @@ def cosine_distances(
         )
     distances = np.empty((n, n), np.float32)
     result = torch.from_numpy(distances)
-    units = torch.tensor(weights, dtype=precision, device=device)
+    units = torch.tensor(in_range(weights), dtype=precision, device=device)
     norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
     units /= torch.where(norms == 0, 1.0, norms)
     one = torch.ones(1, dtype=precision, device=device)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo_pipeline.models.layout import Layout, TensorSlice
+from zoo_pipeline.trajectories.magnitudes import in_range
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,12 @@ class Split:
 
 
 def split_weights(weights: NDArray[np.float32], layout: Layout | None) -> Split | None:
-    """Weights float32[n, d] as their hidden layers see them; None without a layout or without a hidden layer."""
+    """Weights float32[n, d] as their hidden layers see them; None without a layout or without a hidden layer.
+
+    Rows of another magnitude than networks have are scaled; no cosine depends on that.
+    """
     units = None if layout is None else HiddenUnits.of(layout)
-    return units.split(torch.from_numpy(weights)) if units is not None and units.sizes else None
+    return units.split(torch.from_numpy(in_range(weights))) if units is not None and units.sizes else None
 
 
 def exchange_scores(cosine: Tensor, variance: Tensor) -> Tensor:
