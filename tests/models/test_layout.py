@@ -59,6 +59,9 @@ def test_wrong_shapes_are_refused():
         lambda content: content.update(version=2),
         lambda content: content.update(order="F"),
         lambda content: content.pop("tensors"),
+        lambda content: content.update(tensors=[]),
+        lambda content: content.update(tensors=[{"name": "w", "shape": [-3, -2], "offset": 0}]),
+        lambda content: content.update(tensors=[{"name": "w", "shape": [3, 0], "offset": 0}]),
     ],
 )
 def test_json_that_is_no_layout_is_refused(change):

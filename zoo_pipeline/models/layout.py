@@ -108,7 +108,7 @@ class Layout:
         """Read a layout back.
 
         Raises:
-            StoreError: not a layout of this version, or its tensors have gaps or overlap.
+            StoreError: not a layout of this version, or its tensors are empty, have gaps or overlap.
         """
         try:
             content = json.loads(text)
@@ -117,6 +117,9 @@ class Layout:
             offsets = [tensor["offset"] for tensor in content["tensors"]]
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"layout: not readable ({error}); expected the JSON of docs/format.md") from None
+        sizes = [size for tensor in layout.tensors for size in tensor.shape]
+        if not layout.tensors or min(sizes, default=1) < 1:
+            raise StoreError(f"layout: expected tensors of at least one entry each, got {text!r:.200}")
         if not known or offsets != [tensor.offset for tensor in layout.tensors]:
             raise StoreError(f"layout: expected version {VERSION}, C order, tensors without gaps, got {text!r:.200}")
         return layout
