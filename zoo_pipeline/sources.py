@@ -53,9 +53,8 @@ def find_source(given: str, place: str) -> Source:
         return Source(given, place, run=RunDirectory(place).key)
     plain = tuple((name, f"{given.rstrip('/')}/{name}") for name in names if name.endswith(PARQUET))
     if not plain:
-        raise StoreError(
-            f"{given}: has no {SPEC} and no *{PARQUET}; expected a run, a folder of Parquet files or one of them"
-        )
+        found = f"has no {SPEC} and no *{PARQUET}" if names or files.exists("") else "there is nothing"
+        raise StoreError(f"{given}: {found}; expected a run, a folder of Parquet files or one of them")
     return Source(given, place, plain)
 
 

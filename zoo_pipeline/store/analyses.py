@@ -1,7 +1,8 @@
 """Analyses: four tables each, and a summary that is written last."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +43,18 @@ def analysis_exists(files: Files, name: str) -> bool:
 
 
 def write_analysis(files: Files, name: str, analysis: Analysis) -> None:
-    """Write an analysis, in place of an older one of the same name; its summary comes last."""
+    """Write an analysis, in place of an older one of the same name; its summary comes last.
+
+    Raises:
+        StoreError: the disk is full, or the like; neither the older one nor a part of the new one is left then.
+    """
     folder = f"{ANALYSIS}/{name}"
     if analysis_exists(files, name):
         files.remove(f"{folder}/summary.json")
-    for table in TABLES:
-        files.replace(f"{folder}/{table}.parquet", encode_table(getattr(analysis, table)))
-    files.replace(f"{folder}/summary.json", (json.dumps(analysis.summary, indent=1) + "\n").encode())
+    with _whole_or_none(files, folder):
+        for table in TABLES:
+            files.replace(f"{folder}/{table}.parquet", encode_table(getattr(analysis, table)))
+        files.replace(f"{folder}/summary.json", (json.dumps(analysis.summary, indent=1) + "\n").encode())
 
 
 def check_place(files: Files) -> None:
@@ -74,22 +80,26 @@ def write_parts(files: Files, name: str, inputs: Sequence[str], parts: Sequence[
         name: of the whole.
         inputs: what was analysed, as the user named it.
         parts: the analyses and their pages.
+
+    Raises:
+        StoreError: as `write_analysis`.
     """
     folder = f"{ANALYSIS}/{name}"
     if analysis_exists(files, name):
         files.remove(f"{folder}/summary.json")
     if name in files.names(ANALYSIS):  # of an older analysis, perhaps with other parts, or of one that was interrupted
         files.remove(folder)
-    for part in parts:
-        write_analysis(files, f"{name}/{part.name}", part.analysis)
-        files.replace(f"{folder}/{part.name}/{REPORT}", part.page.encode())
     figures = ("checkpoints", "dimension", "layout_known", "left_out", "trajectories_found", "trajectories_true")
     summary = {
         "inputs": list(inputs),
         "checkpoints": sum(part.analysis.summary["checkpoints"] for part in parts),
         "parts": {part.name: {figure: part.analysis.summary[figure] for figure in figures} for part in parts},
     }
-    files.replace(f"{folder}/summary.json", (json.dumps(summary, indent=1) + "\n").encode())
+    with _whole_or_none(files, folder):
+        for part in parts:
+            write_analysis(files, f"{name}/{part.name}", part.analysis)
+            files.replace(f"{folder}/{part.name}/{REPORT}", part.page.encode())
+        files.replace(f"{folder}/summary.json", (json.dumps(summary, indent=1) + "\n").encode())
 
 
 def read_analysis(files: Files, name: str) -> Analysis:
@@ -107,6 +117,17 @@ def read_analysis(files: Files, name: str) -> Analysis:
     except (pa.ArrowInvalid, ValueError) as error:
         raise StoreError(f"{files.at(folder)}: damaged ({error}); run zoo analyze again with --overwrite") from None
     return Analysis(summary=summary, **tables)
+
+
+@contextmanager
+def _whole_or_none(files: Files, folder: str) -> Iterator[None]:
+    """Leave nothing of a folder whose writing is given up."""
+    try:
+        yield
+    except BaseException:  # also where somebody presses Ctrl-C
+        with suppress(StoreError):
+            files.remove(folder)
+        raise
 
 
 def _read_table(files: Files, name: str) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,19 +48,25 @@ def open_shard(files: Files, name: str, remedy: str = "run zoo train again with 
     Args:
         files: where it lies.
         name: its path there.
-        remedy: what a user can do where it is missing or has been removed because it is damaged.
+        remedy: what a user can do where it is missing, or damaged and moved away.
 
     Raises:
-        StoreError: absent, truncated, not Parquet, or damaged where it is read.
+        StoreError: absent, a folder, truncated, not Parquet, damaged where it is read, or two columns have one name.
     """
     try:
         with files.filesystem.open(files.at(name), "rb") as file:
-            yield pq.ParquetFile(file, page_checksum_verification=True)
+            shard = pq.ParquetFile(file, page_checksum_verification=True)
+            twice = [column for column, times in Counter(shard.schema_arrow.names).items() if times > 1]
+            if twice:
+                raise StoreError(f"{files.at(name)}: has several columns {twice[0]}; expected one, rename the others")
+            yield shard
     except FileNotFoundError:
         raise StoreError(f"{files.at(name)}: missing; {remedy}") from None
+    except IsADirectoryError:
+        raise StoreError(f"{files.at(name)}: is a folder, expected a Parquet file; {remedy}") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(
-            f"{files.at(name)}: damaged or not Parquet ({' '.join(str(error).split())}); remove it and {remedy}"
+            f"{files.at(name)}: damaged or not Parquet ({' '.join(str(error).split())}); move it away and {remedy}"
         ) from None
 
 
