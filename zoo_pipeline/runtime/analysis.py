@@ -75,7 +75,7 @@ def analyze_sources(
     if layout is not None and all(bag.layout != layout for bag in parts.values()):
         raise StoreError(
             f"--layout: describes {layout.dimension:,} weights, but the rows have "
-            f"{', '.join(f'{bag.weights.shape[1]:,}' for bag in parts.values())}"
+            f"{', '.join(f'{bag.dimension:,}' for bag in parts.values())}"
         )
     reading = (time.perf_counter() - started) / len(parts)
     analysed = []
@@ -133,8 +133,8 @@ def analyze_bag(bag: Bag, seconds: dict[str, float]) -> Analysis:
             "name": bag.name,
             "run": bag.run,
             "complete": bag.complete,
-            "checkpoints": len(bag.weights),
-            "dimension": bag.weights.shape[1],
+            "checkpoints": len(bag),
+            "dimension": bag.dimension,
             "layout_known": bag.layout is not None,
             "mode": mode,
             "left_out": {"models": len(left_out_models), "checkpoints": int(left_out.sum())},

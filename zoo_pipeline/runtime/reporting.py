@@ -33,10 +33,10 @@ def write_report(root: str, name: str) -> str:
 def report_data(zoo: Zoo, name: str) -> ReportData:
     """Everything the page shows of one analysis of a run."""
     analysis, bag = read_analysis(zoo.files, name), zoo.bag()
-    if len(analysis.assignments) != len(bag.weights):
+    if len(analysis.assignments) != len(bag):
         raise StoreError(
             f"{zoo.root}: the analysis {name} is of {plural(len(analysis.assignments), 'checkpoint')}, the run has "
-            f"{len(bag.weights):,} by now; run zoo analyze again with --overwrite"
+            f"{len(bag):,} by now; run zoo analyze again with --overwrite"
         )
     return _data(bag, analysis, _facts(zoo))
 
@@ -70,7 +70,7 @@ def _bag_facts(bag: Bag) -> dict[str, str]:
     runs = pc.unique(bag.keys["run"].cast("string").filter(pc.invert(plain))).to_pylist()
     return {
         **{heading: _listed_few(found) for heading, found in (("Runs", runs), ("Files", files)) if found},
-        "Parameters": f"{bag.weights.shape[1]:,}",
+        "Parameters": f"{bag.dimension:,}",
         "Layout": plural(len(bag.layout.tensors), "tensor") if bag.layout else "unknown",
     }
 
