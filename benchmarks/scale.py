@@ -14,11 +14,9 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,7 @@ from benchmarks.machine import hardware
 from benchmarks.memory import peak_pss
 from benchmarks.renumbered import NETWORK, RenumberedBag, train_real
 from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.trajectories import Recovery, bag_geometry, recover
 from zoo_pipeline.trajectories.approximate import recover_in_shares
 from zoo_pipeline.trajectories.exchange import split_weights
@@ -82,8 +81,8 @@ def _measured(files: Sequence[Path], asked: argparse.Namespace) -> dict[str, Any
             seconds = time.perf_counter() - started
         else:
             started = time.perf_counter()
-            with ProcessPoolExecutor(asked.actors, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-                recovery, _ = recover_in_shares(partial(_share, files), len(files), LAYOUT, run=pool.map)
+            with aggregate_actors(asked.actors) as crew:
+                recovery, _ = recover_in_shares(partial(_share, files), len(files), LAYOUT, crew=crew)
             stages, seconds = recovery.seconds, time.perf_counter() - started
     result: dict[str, Any] = {
         "checkpoints": len(model_id),
