@@ -1,7 +1,7 @@
 """A bag: checkpoints of one layout, whatever they came from, apart from what is known of their history."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -74,6 +74,24 @@ class Bag:
                 start += len(rows)
         return weights
 
+    def some_weights(self, rows: Integers) -> NDArray[np.float32]:
+        """The weights of some rows, float32[m, d], without keeping any others.
+
+        Args:
+            rows: int64[m], ascending.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        found = [np.empty((0, self.dimension), np.float32)]
+        start = 0
+        for share in self.shares:
+            for weights in share.read():
+                first, last = np.searchsorted(rows, [start, start + len(weights)])
+                found.append(weights[rows[first:last] - start])
+                start += len(weights)
+        return np.concatenate(found)
+
     @cached_property
     def model(self) -> Integers:
         """int64[n]: the true model of every row, numbered from 0 over all runs; −1 where it is unknown."""
@@ -138,6 +156,11 @@ def known(table: pa.Table, name: str) -> Integers:
     """A column of whole numbers as int64[n], with −1 for nulls and whatever is negative."""
     values: Integers = pc.fill_null(table[name].cast(pa.int64()), UNKNOWN).to_numpy()
     return np.maximum(values, UNKNOWN)
+
+
+def read_share(shares: Sequence[Share], number: int) -> Iterator[NDArray[np.float32]]:
+    """The weights of one of several shares, float32[m, d] at a time."""
+    return shares[number].read()
 
 
 def named(text: str, rows: int) -> pa.DictionaryArray:
