@@ -1,5 +1,8 @@
 import os
+import signal
 import sys
+import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -77,3 +80,32 @@ def fail(share):
 def test_an_error_in_an_actor_ends_the_work_with_its_message():
     with aggregate_actors(2) as crew, pytest.raises(StoreError, match=r"^share 3: damaged$"):
         recover_in_shares(fail, SHARES, LAYOUT, crew=crew)
+
+
+def read_and_be_killed_once(folder, share):
+    """On the second reading of share 1, that for its bucket's rows, waits for somebody to kill the process."""
+    if share == 1 and not (folder / "first").exists():
+        (folder / "first").touch()
+    elif share == 1 and not (folder / "killed").exists():
+        (folder / "pid.part").write_text(str(os.getpid()))
+        (folder / "pid.part").rename(folder / "pid")
+        time.sleep(60)
+    yield from read(share)
+
+
+@pytest.mark.usefixtures("_session")
+def test_an_actor_that_is_killed_in_the_middle_changes_nothing(tmp_path):
+    def kill():
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.05)
+        (tmp_path / "killed").touch()
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+    expected, _ = recover_in_shares(read, SHARES, LAYOUT)
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with aggregate_actors(2) as crew:
+        found, _ = recover_in_shares(partial(read_and_be_killed_once, tmp_path), SHARES, LAYOUT, crew=crew)
+    killer.join(10)
+    assert not killer.is_alive()
+    same(found, expected)

@@ -48,7 +48,7 @@ def sketch(weights: NDArray[np.float32], layout: Layout | None) -> Sketches:
     """
     finite = np.asarray(np.isfinite(weights.sum(axis=1)))  # a sum that overflows is looked at again
     finite[~finite] = np.isfinite(weights[~finite]).all(axis=1)
-    held = weights if finite.all() else np.where(finite[:, None], weights, np.float32(0))
+    held = np.where(finite[:, None], weights, np.float32(0))  # a copy: what is read from a file is not writable
     split = split_weights(held, layout)
     rows = torch.from_numpy(held) if split is None else split.rows
     projected = rows @ _projection(rows.shape[1])
