@@ -20,8 +20,8 @@ def test_the_geometry_is_that_of_what_is_recovered(trained_zoo):
 @pytest.mark.parametrize(
     ("rows", "layout", "mode"),
     [
-        (20_000, LAYOUT, "exact"),
-        (20_001, LAYOUT, "approximate"),
+        (10_000, LAYOUT, "exact"),
+        (10_001, LAYOUT, "approximate"),
         (32_768, None, "exact"),
         (32_768, Layout.of({"w": (3, 4)}), "exact"),
     ],

@@ -5,7 +5,6 @@ from math import isqrt
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from zoo_pipeline.errors import ZooError
 
@@ -13,6 +12,7 @@ DEFAULT_MEMORY_LIMIT_BYTES = 4 * 2**30
 MOST_CHECKPOINTS = isqrt(DEFAULT_MEMORY_LIMIT_BYTES // 4)  # whose distances, float32, fit into it
 _BLOCK_ROWS = 1024
 _TILE_ROWS = 256
+_CACHED_ROWS = 64
 
 
 def cosine_distances(
@@ -85,18 +85,20 @@ def cosine_distance_of_pairs(
         float64[p].
     """
     result = np.empty(len(first), np.float64)
+    used, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    one, two = torch.from_numpy(place.reshape(2, -1))
     rows = torch.from_numpy(weights)
-    for start in range(0, len(first), _BLOCK_ROWS):
-        u = _units(rows[torch.from_numpy(first[start : start + _BLOCK_ROWS].astype(np.int64))])
-        v = _units(rows[torch.from_numpy(second[start : start + _BLOCK_ROWS].astype(np.int64))])
-        distance = 0.5 * (u - v).square_().sum(1)
-        one_is_zero = u.any(1) != v.any(1)
-        result[start : start + _BLOCK_ROWS] = torch.where(one_is_zero, 1.0, distance).numpy()
-    return result
-
-
-def _units(rows: Tensor) -> Tensor:
-    """Scale the rows to length one in float64; a row of zeros stays zero."""
-    units = rows.double()
+    if len(used) > _BLOCK_ROWS:  # too many to hold them twice
+        for start in range(0, len(first), _BLOCK_ROWS // 2):
+            some = slice(start, start + _BLOCK_ROWS // 2)
+            result[some] = cosine_distance_of_pairs(weights, first[some], second[some])
+        return result
+    units = rows[torch.from_numpy(used)].double()
     norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
-    return units.div_(torch.where(norms == 0, 1.0, norms))
+    units /= torch.where(norms == 0, 1.0, norms)
+    for start in range(0, len(first), _CACHED_ROWS):
+        some = slice(start, start + _CACHED_ROWS)
+        result[some] = (units[one[some]] - units[two[some]]).square_().sum(1).mul_(0.5).numpy()
+    zero = (norms == 0).numpy()[:, 0]
+    result[zero[one] != zero[two]] = 1.0
+    return result
