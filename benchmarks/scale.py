@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from zoo_pipeline.store.bag import Bag, gather
 from zoo_pipeline.trajectories import mode_of
 from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.modes import APPROXIMATE, EXACT
+from zoo_pipeline.trajectories.sketch import sketch
 
 COUNTED = ("separation", "ordering", "geometry", "sketching", "candidates", "trajectories")
 
@@ -76,7 +78,8 @@ def _measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
             analysis = analyze_bag(bag, {})
         else:
             with ray_session("local", Resources()), aggregate_actors(asked.actors) as crew:
-                list(crew.map(abs, range(8 * asked.actors)))  # all of them are up
+                blank = np.zeros((1, bag.dimension), np.float32)
+                list(crew.map(partial(sketch, layout=bag.layout), [blank] * 8 * asked.actors))  # all of them are up
                 opened = time.perf_counter() - started
                 analysis = analyze_bag(bag, {"opening": opened}, crew, bytes_of(asked.memory))
     wall = time.perf_counter() - started

@@ -76,7 +76,7 @@ def test_the_size_of_shares_changes_nothing(share_bytes, bag, tmp_path, few, mon
 
 def test_waves_of_a_few_rows_find_the_same_trajectories(bag, tmp_path, few):
     _, expected = analyzed(bag, tmp_path / "one")
-    row_bytes = 3 * 4 * 1_210
+    row_bytes = 2 * 4 * 1_210
     summary, found = analyzed(bag, tmp_path / "waves", memory=f"{6 * row_bytes}B")
     assert summary["exact_trajectories"] == 1.0
     for name in ("trajectory", "position"):
@@ -112,7 +112,7 @@ def test_a_run_is_streamed_too_and_reported(small_run, tmp_path, few):
 
 def test_too_little_memory_and_what_is_no_memory_are_refused(bag, tmp_path, few):
     with pytest.raises(ZooError, match=r"^analysis: 4 checkpoints are alike.* memory for 1: give more by --memory$"):
-        analyzed(bag, tmp_path / "out", memory="20kB")
+        analyzed(bag, tmp_path / "out", memory="15kB")
     with pytest.raises(ConfigError, match=r"^--memory: got 'much', expected a number of bytes such as 4GiB"):
         analyzed(bag, tmp_path / "out", memory="much")
     assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.shards import open_shard
 
 WEIGHTS = "weights"
-SHARE_BYTES = 128 << 20  # of weights in a share of a file, where its row groups allow that
+SHARE_BYTES = 32 << 20  # of weights in a share of a file, where its row groups allow that
 _BATCH_BYTES = 16 << 20
 
 Rows = NDArray[np.int64]

@@ -27,8 +27,8 @@ from zoo_pipeline.trajectories.recovery import Recovery, recover
 from zoo_pipeline.trajectories.sketch import Sketches, sketch
 from zoo_pipeline.trajectories.waves import Read, Waves
 
-# A wave's rows are there twice, with the shares and in the blocks that are handed on, and a bucket several times.
-_COPIES = 3
+# Half of the memory is for a wave's rows, half for what workers read and work on.
+_COPIES = 2
 
 
 def recover_in_shares(

@@ -1,10 +1,12 @@
 """Cosine distances: all pairs as one matrix, and chosen pairs to full float64 accuracy."""
 
+from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from zoo_pipeline.errors import ZooError
 
@@ -93,12 +95,37 @@ def cosine_distance_of_pairs(
             some = slice(start, start + _BLOCK_ROWS // 2)
             result[some] = cosine_distance_of_pairs(weights, first[some], second[some])
         return result
-    units = rows[torch.from_numpy(used)].double()
-    norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
-    units /= torch.where(norms == 0, 1.0, norms)
-    for start in range(0, len(first), _CACHED_ROWS):
-        some = slice(start, start + _CACHED_ROWS)
-        result[some] = (units[one[some]] - units[two[some]]).square_().sum(1).mul_(0.5).numpy()
-    zero = (norms == 0).numpy()[:, 0]
-    result[zero[one] != zero[two]] = 1.0
-    return result
+    units = UnitRows.of(rows[torch.from_numpy(used)])
+    return units.distances(one, two)
+
+
+@dataclass(frozen=True)
+class UnitRows:
+    """Some rows scaled to length one, float64[n, d]; rows of zeros stay zero and are marked, bool[n]."""
+
+    units: Tensor
+    zero: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> "UnitRows":
+        """Scale rows."""
+        units = rows.double()
+        norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
+        zero = norms == 0
+        return cls(units.div_(norms.masked_fill_(zero, 1.0)), zero[:, 0])
+
+    def every_distance(self) -> NDArray[np.float32]:
+        """All cosine distances, as `cosine_distances` of the rows, float32[n, n]."""
+        products = self.units @ self.units.T
+        distances = (1 - (products + products.T) / 2).clamp_(min=0).fill_diagonal_(0)
+        distances[self.zero[:, None] & self.zero] = 0
+        return distances.float().numpy()
+
+    def distances(self, one: Tensor, two: Tensor) -> NDArray[np.float64]:
+        """Those of pairs of rows int64[p], as `cosine_distance_of_pairs`."""
+        result = torch.empty(len(one), dtype=torch.float64)
+        for start in range(0, len(one), _CACHED_ROWS):
+            some = slice(start, start + _CACHED_ROWS)
+            result[some] = (self.units[one[some]] - self.units[two[some]]).square_().sum(1).mul_(0.5)
+        result[self.zero[one] != self.zero[two]] = 1.0
+        return result.numpy()

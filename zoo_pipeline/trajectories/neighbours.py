@@ -79,4 +79,4 @@ def _within(codes: Codes, least: float, members: NDArray[np.integer]) -> NDArray
 
 
 def _units(codes: Codes) -> Tensor:
-    return torch.nn.functional.normalize(torch.from_numpy(codes).float())
+    return torch.nn.functional.normalize(torch.from_numpy(codes.astype(np.float32)))
