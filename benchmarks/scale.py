@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
@@ -33,15 +34,16 @@ from benchmarks.memory import peak_pss
 from benchmarks.renumbered import RenumberedBag, train_real
 from zoo_pipeline.config import Resources
 from zoo_pipeline.counts import bytes_of
+from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.runtime.analysis import analyze_bag
 from zoo_pipeline.runtime.session import ray_session
 from zoo_pipeline.sources import find_source, read_bags
 from zoo_pipeline.store.bag import Bag, gather
-from zoo_pipeline.trajectories import mode_of
+from zoo_pipeline.trajectories import mode_of, recover_in_shares
+from zoo_pipeline.trajectories.crew import Crew
 from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.modes import APPROXIMATE, EXACT
-from zoo_pipeline.trajectories.sketch import sketch
 
 COUNTED = ("separation", "ordering", "geometry", "sketching", "candidates", "trajectories")
 
@@ -78,8 +80,7 @@ def _measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
             analysis = analyze_bag(bag, {})
         else:
             with ray_session("local", Resources()), aggregate_actors(asked.actors) as crew:
-                blank = np.zeros((1, bag.dimension), np.float32)
-                list(crew.map(partial(sketch, layout=bag.layout), [blank] * 8 * asked.actors))  # all of them are up
+                _warm(crew, bag.layout)
                 opened = time.perf_counter() - started
                 analysis = analyze_bag(bag, {"opening": opened}, crew, bytes_of(asked.memory))
     wall = time.perf_counter() - started
@@ -105,6 +106,18 @@ def _measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     if asked.against:
         result |= _scipy(bag, recovered["trajectory"], analysis.summary["cut"]["height"], seconds)
     return result
+
+
+def _warm(crew: Crew, layout: Layout | None) -> None:
+    """Have every actor start, import and try everything, on a small bag of another kind."""
+    assert layout is not None
+    steps = np.random.default_rng(0).standard_normal((8, 5, layout.dimension), np.float32)
+    walks = np.cumsum(steps, axis=1).reshape(-1, layout.dimension)
+    recover_in_shares(partial(_part, np.array_split(walks, 8)), 8, layout, crew=crew)
+
+
+def _part(parts: list[NDArray[np.float32]], number: int) -> Iterator[NDArray[np.float32]]:
+    yield parts[number]
 
 
 def figures(
