@@ -18,7 +18,7 @@ _ROW_COSINE = 0.5  # of two rows' sketches
 _CENTRE_COSINE = 0.35  # of two components' centres: 5.6 standard deviations of unrelated sketches
 _ROUNDS = 3
 _SUMMED_ROWS = 65_536
-_PARTS_PER_WORKER = 8
+_PARTS_PER_WORKER = 16
 
 Integers = NDArray[np.int64]
 
