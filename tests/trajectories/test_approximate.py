@@ -101,10 +101,10 @@ def test_lists_find_what_all_pairs_find(monkeypatch):
     starts = np.repeat(rng.standard_normal((150, 64)), 6, axis=0)
     units = starts + 0.3 * rng.standard_normal(starts.shape)
     units = (units / np.linalg.norm(units, axis=1, keepdims=True)).astype(np.float32)[rng.permutation(900)]
-    every = connected(neighbours.alike(units, 0.6, Alone()), 900)
+    every = connected(neighbours.alike(units, 0.6, 2, Alone()), 900)
     assert every.max() == 149
     monkeypatch.setattr(neighbours, "ALL_PAIRS_UP_TO", 100)
-    pairs = neighbours.alike(units, 0.6, Alone())
+    pairs = neighbours.alike(units, 0.6, 2, Alone())
     cosines = (units[pairs[:, 0]] * units[pairs[:, 1]]).sum(1)
     assert cosines.min() >= 0.6 - 1e-6
     assert (every[pairs[:, 0]] == every[pairs[:, 1]]).all()

@@ -16,7 +16,8 @@ from zoo_pipeline.trajectories.sketch import Sketches
 BUCKET_ROWS = 512  # of several components together; one that is larger has a bucket of its own
 _ROW_COSINE = 0.5  # of two rows' sketches
 _CENTRE_COSINE = 0.35  # of two components' centres: 5.6 standard deviations of unrelated sketches
-_ROUNDS = 3
+_ROW_LISTS, _CENTRE_LISTS = 2, 4  # centres are few, so that more can be spent on each
+_ROUNDS = 10  # at most; mostly nothing is left to be joined after a few
 _SUMMED_ROWS = 65_536
 _PARTS_PER_WORKER = 16
 
@@ -94,10 +95,10 @@ def _cut(sizes: Integers, buckets: Integers, most_rows: int) -> list[Integers]:
 
 def _components(codes: NDArray[np.int8], crew: Crew) -> NDArray[np.int32]:
     """Label rows by what connects those that are alike, and then components whose centres are alike."""
-    label = connected(alike(codes, _ROW_COSINE, crew), len(codes))
+    label = connected(alike(codes, _ROW_COSINE, _ROW_LISTS, crew), len(codes))
     for _ in range(_ROUNDS):
         centres = _centres(codes, label)
-        pairs = alike(centres, _CENTRE_COSINE, crew)
+        pairs = alike(centres, _CENTRE_COSINE, _CENTRE_LISTS, crew)
         if not len(pairs):
             break
         label = connected(pairs, len(centres))[label]

@@ -13,7 +13,6 @@ from torch import Tensor
 from zoo_pipeline.trajectories.crew import Crew
 
 ALL_PAIRS_UP_TO = 8_192
-_LISTS = 2  # that each row is put on
 _KEPT = 4  # neighbours of each row from each list
 _BLOCK_ROWS = 4_096
 _LISTED_ROWS = 65_536  # that are worked on at once
@@ -21,7 +20,7 @@ _LISTED_ROWS = 65_536  # that are worked on at once
 Codes = NDArray[Any]  # int8 or float32
 
 
-def alike(codes: Codes, least: float, crew: Crew) -> NDArray[np.int64]:
+def alike(codes: Codes, least: float, lists: int, crew: Crew) -> NDArray[np.int64]:
     """Pair each row with the few that are most alike to it.
 
     Up to `ALL_PAIRS_UP_TO` rows all are compared. Of more, every √n-th is a pivot, each row goes on the lists of the
@@ -30,6 +29,7 @@ def alike(codes: Codes, least: float, crew: Crew) -> NDArray[np.int64]:
     Args:
         codes: int8[n, k] or float32[n, k], of any lengths, in an order that has nothing to do with how alike rows are.
         least: cosine that a pair has at least.
+        lists: that each row is put on; with more of them fewer pairs are missed.
         crew: who compares.
 
     Returns:
@@ -40,20 +40,20 @@ def alike(codes: Codes, least: float, crew: Crew) -> NDArray[np.int64]:
         return _within(codes, least, np.arange(n))
     pivots = np.ascontiguousarray(codes[:: max(1, n // isqrt(n))])
     starts = [*range(0, n, _LISTED_ROWS), n]
-    lists = np.concatenate(list(crew.map(partial(_listed, codes, pivots), list(pairwise(starts)))))
-    order = np.argsort(lists.reshape(-1), kind="stable")
-    sizes = np.bincount(lists.reshape(-1), minlength=len(pivots))
-    members = np.split((order // _LISTS).astype(np.int32), np.cumsum(sizes)[:-1])
+    chosen = np.concatenate(list(crew.map(partial(_listed, codes, pivots, lists), list(pairwise(starts))))).reshape(-1)
+    order = np.argsort(chosen, kind="stable")
+    sizes = np.bincount(chosen, minlength=len(pivots))
+    members = np.split((order // lists).astype(np.int32), np.cumsum(sizes)[:-1])
     batch = np.cumsum(sizes) // _LISTED_ROWS
     batches = [[members[number] for number in np.flatnonzero(batch == which)] for which in np.unique(batch)]
     return np.concatenate(list(crew.map(partial(_paired, codes, least), batches)))
 
 
-def _listed(codes: Codes, pivots: Codes, rows: tuple[int, int]) -> NDArray[np.int32]:
-    """The lists that some rows go on, int32[m, _LISTS]."""
+def _listed(codes: Codes, pivots: Codes, lists: int, rows: tuple[int, int]) -> NDArray[np.int32]:
+    """The lists that some rows go on, int32[m, lists]."""
     to = _units(pivots).T.contiguous()
     chosen = [
-        (_units(codes[start : min(start + _BLOCK_ROWS, rows[1])]) @ to).topk(_LISTS, 1).indices
+        (_units(codes[start : min(start + _BLOCK_ROWS, rows[1])]) @ to).topk(lists, 1).indices
         for start in range(*rows, _BLOCK_ROWS)
     ]
     return torch.cat(chosen).to(torch.int32).numpy()
