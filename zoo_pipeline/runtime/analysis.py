@@ -17,7 +17,9 @@ from zoo_pipeline.runtime.analysis_tables import (
     trajectories_table,
 )
 from zoo_pipeline.runtime.executor import Executor
+from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.runtime.reporting import bag_page
+from zoo_pipeline.runtime.row_tally import RowTally
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.sources import Source, count_rows, read_bags
 from zoo_pipeline.store.analyses import AnalysedPart, Analysis, check_place, write_analysis, write_parts
@@ -136,7 +138,11 @@ def analyze_bag(
     else:
         assert bag.layout is not None
         read = partial(read_share, bag.shares)
-        recovery, geometry = recover_in_shares(read, len(bag.shares), bag.layout, memory_bytes=memory_bytes, crew=crew)
+        tally = RowTally(len(bag))
+        with shown("analysis", tally):
+            recovery, geometry = recover_in_shares(
+                read, len(bag.shares), bag.layout, memory_bytes=memory_bytes, crew=crew, tell=tally.hear
+            )
     seconds = seconds | recovery.seconds
 
     started = time.perf_counter()

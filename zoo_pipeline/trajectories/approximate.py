@@ -9,6 +9,7 @@ Each step is a pure function of one share or one bucket, so that any `Crew` can 
 how rows are spread over shares nor on who does what.
 """
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from time import perf_counter
@@ -38,6 +39,7 @@ def recover_in_shares(
     *,
     memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
     crew: Crew | None = None,
+    tell: Callable[[str, int], None] = lambda _, __: None,
 ) -> tuple[Recovery, Geometry]:
     """Recover trajectories, order, direction and geometry as `recover` and `bag_geometry` do.
 
@@ -51,6 +53,7 @@ def recover_in_shares(
         memory_bytes: for weights, of all processes together. What is kept of every row comes on top of it: its sketch
             of 256 bytes and its results, some 500.
         crew: who does the work; None for this process.
+        tell: told how many more rows are "sketched" or "compared".
 
     Returns:
         The recovery and the geometry, aligned with the rows in the order of the shares.
@@ -65,7 +68,10 @@ def recover_in_shares(
         nonlocal started
         seconds[stage], started = perf_counter() - started, perf_counter()
 
-    parts: list[Sketches] = list(crew.map(partial(_sketched, read, layout), range(shares)))
+    parts: list[Sketches] = []
+    for part in crew.map(partial(_sketched, read, layout), range(shares)):
+        parts.append(part)
+        tell("sketched", len(part.finite))
     counts = np.cumsum([0, *(len(part.finite) for part in parts)])
     sketches = Sketches.joined(parts)
     del parts
@@ -79,7 +85,7 @@ def recover_in_shares(
     del sketches
     lap("candidates")
     slots = [buckets.slot[start:stop] for start, stop in pairwise(counts.tolist())]
-    waves = Waves(read, slots, buckets, most_rows, crew)
+    waves = Waves(read, slots, buckets, most_rows, crew, partial(tell, "compared"))
     others = (buckets.components.sum() - buckets.components).tolist()
     every = np.arange(len(others))
     worked: list[WorkedBucket] = waves.work(partial(_worked, layout), every, others)

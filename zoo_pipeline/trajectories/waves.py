@@ -42,6 +42,7 @@ class Waves:
         buckets: where the rows go.
         most_rows: that are held at once.
         crew: who reads and works.
+        tell: told how many more rows have been worked on.
     """
 
     read: Read
@@ -49,6 +50,7 @@ class Waves:
     buckets: Buckets
     most_rows: int
     crew: Crew
+    tell: Callable[[int], None]
 
     def work(self, work: Work, chosen: NDArray[np.int64], known: Sequence[Any]) -> list[Any]:
         """Work on some buckets.
@@ -71,15 +73,17 @@ class Waves:
             return results
         for wave in self.buckets.waves(chosen, self.most_rows, self.crew.workers):
             part_of = np.full(len(bounds), -1)  # one more for rows that belong nowhere
-            for number, part in enumerate(wave):
-                part_of[part] = number
+            for number, some in enumerate(wave):
+                part_of[some] = number
             parts = [
-                _Part(bounds[part].tolist(), bounds[part + 1].tolist(), [known_of[bucket] for bucket in part.tolist()])
-                for part in wave
+                _Part(bounds[some].tolist(), bounds[some + 1].tolist(), [known_of[bucket] for bucket in some.tolist()])
+                for some in wave
             ]
             give = partial(_given, self.read, bounds, part_of, len(wave))
-            for found in self.crew.exchange(give, list(enumerate(self.slots)), partial(_taken, work), parts):
+            worked = self.crew.exchange(give, list(enumerate(self.slots)), partial(_taken, work), parts)
+            for part, found in zip(parts, worked, strict=True):
                 results += found
+                self.tell(sum(part.stops) - sum(part.starts))
         return results
 
 
@@ -99,7 +103,10 @@ def _given(
         if rows is None:
             rows = np.empty((len(order), some.shape[1]), np.float32)
         to = place[start : start + len(some)]
-        rows[to[to >= 0]] = some[to >= 0]
+        if (to >= 0).all():
+            rows[to] = some
+        else:
+            rows[to[to >= 0]] = some[to >= 0]
         start += len(some)
     if rows is None:
         rows = np.empty((0, 0), np.float32)
