@@ -28,9 +28,6 @@ from zoo_pipeline.trajectories.recovery import Recovery, recover
 from zoo_pipeline.trajectories.sketch import Sketches, sketch
 from zoo_pipeline.trajectories.waves import Read, Waves
 
-# Half of the memory is for a wave's rows, half for what workers read and work on.
-_COPIES = 2
-
 
 def recover_in_shares(
     read: Read,
@@ -80,12 +77,12 @@ def recover_in_shares(
         nothing = np.full((counts[-1], 1), np.nan, np.float32)
         recovery = recover(nothing)
         return recovery, bag_geometry(nothing, recovery.trajectory, recovery.position)
-    most_rows = max(1, memory_bytes // (_COPIES * 4 * layout.dimension))
-    buckets = Buckets.of(sketches, most_rows, crew)
+    held_bytes = memory_bytes // 2  # as much again is for what workers read and work on
+    buckets = Buckets.of(sketches, held_bytes // (4 * layout.dimension), crew)
     del sketches
     lap("candidates")
     slots = [buckets.slot[start:stop] for start, stop in pairwise(counts.tolist())]
-    waves = Waves(read, slots, buckets, most_rows, crew, partial(tell, "compared"))
+    waves = Waves(read, slots, buckets, layout.dimension, held_bytes, crew, partial(tell, "compared"))
     others = (buckets.components.sum() - buckets.components).tolist()
     every = np.arange(len(others))
     worked: list[WorkedBucket] = waves.work(partial(_worked, layout), every, others)

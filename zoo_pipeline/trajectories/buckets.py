@@ -20,6 +20,7 @@ _ROW_LISTS, _CENTRE_LISTS = 2, 4  # centres are few, so that more can be spent o
 _ROUNDS = 10  # at most; mostly nothing is left to be joined after a few
 _SUMMED_ROWS = 65_536
 _PARTS_PER_WORKER = 16
+_BYTES_OF_A_PAIR = 8  # its distance, and what is made of it
 
 Integers = NDArray[np.int64]
 
@@ -64,32 +65,34 @@ class Buckets:
         slot[order[np.argsort(label, kind="stable")]] = np.arange(len(order))
         return cls(slot, bounds, components)
 
-    def waves(self, chosen: Integers, most_rows: int, workers: int) -> list[list[Integers]]:
-        """Cut some buckets into waves of at most so many rows, and each wave into parts, several for each worker.
+    def waves(self, chosen: Integers, row_bytes: int, memory_bytes: int, workers: int) -> list[list[Integers]]:
+        """Cut some buckets into waves that there is memory for, and each wave into parts, several for each worker.
 
         Raises:
-            ZooError: a single bucket has more rows.
+            ZooError: there is not enough memory for a single bucket.
         """
-        sizes = np.diff(self.bounds)
-        if sizes.max(initial=0) > most_rows:
+        rows = np.diff(self.bounds)
+        # The distances in a usual bucket are few beside its rows, and are soon gone.
+        needed = rows * row_bytes + np.where(rows > BUCKET_ROWS, _BYTES_OF_A_PAIR * rows**2, 0)
+        if (most := int(needed.max(initial=0))) > memory_bytes:
             raise ZooError(
-                f"analysis: {sizes.max():,} checkpoints are alike, one by one, and are compared at once, but there is "
-                f"memory for {most_rows:,}: give more by --memory"
+                f"analysis: {rows[needed.argmax()]:,} checkpoints are alike, one by one, and are compared at once, "
+                f"which takes {most / 2**30:,.1f} GiB, but there are {memory_bytes / 2**30:,.1f} GiB: give more by --memory"
             )
         return [
-            _cut(sizes, wave, -(-int(sizes[wave].sum()) // (_PARTS_PER_WORKER * workers)))
-            for wave in _cut(sizes, chosen, most_rows)
+            _cut(rows, wave, -(-int(rows[wave].sum()) // (_PARTS_PER_WORKER * workers)))
+            for wave in _cut(needed, chosen, memory_bytes)
         ]
 
 
-def _cut(sizes: Integers, buckets: Integers, most_rows: int) -> list[Integers]:
-    """Cut buckets into stretches of at most so many rows, but for single ones that have more."""
-    cuts, rows = [], 0
+def _cut(sizes: Integers, buckets: Integers, most: int) -> list[Integers]:
+    """Cut buckets into stretches of at most such a size, but for single ones that are larger."""
+    cuts, total = [], 0
     for at, size in enumerate(sizes[buckets].tolist()):
-        if at and rows + size > most_rows:
+        if at and total + size > most:
             cuts.append(at)
-            rows = 0
-        rows += size
+            total = 0
+        total += size
     return np.split(buckets, cuts)
 
 

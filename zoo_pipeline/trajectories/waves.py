@@ -40,7 +40,8 @@ class Waves:
         read: the rows of one share, float32[m, d] at a time.
         slots: of each share, the slots of its rows, int64[m]; −1 for rows that belong nowhere.
         buckets: where the rows go.
-        most_rows: that are held at once.
+        dimension: weights of a row.
+        memory_bytes: for the rows that are held at once.
         crew: who reads and works.
         tell: told how many more rows have been worked on.
     """
@@ -48,7 +49,8 @@ class Waves:
     read: Read
     slots: Sequence[NDArray[np.int64]]
     buckets: Buckets
-    most_rows: int
+    dimension: int
+    memory_bytes: int
     crew: Crew
     tell: Callable[[int], None]
 
@@ -71,7 +73,7 @@ class Waves:
         results: list[Any] = []
         if not len(chosen):
             return results
-        for wave in self.buckets.waves(chosen, self.most_rows, self.crew.workers):
+        for wave in self.buckets.waves(chosen, 4 * self.dimension, self.memory_bytes, self.crew.workers):
             part_of = np.full(len(bounds), -1)  # one more for rows that belong nowhere
             for number, some in enumerate(wave):
                 part_of[some] = number
