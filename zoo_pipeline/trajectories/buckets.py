@@ -75,9 +75,10 @@ class Buckets:
         # The distances in a usual bucket are few beside its rows, and are soon gone.
         needed = rows * row_bytes + np.where(rows > BUCKET_ROWS, _BYTES_OF_A_PAIR * rows**2, 0)
         if (most := int(needed.max(initial=0))) > memory_bytes:
+            alike, takes, has = rows[needed.argmax()], most / 2**30, memory_bytes / 2**30
             raise ZooError(
-                f"analysis: {rows[needed.argmax()]:,} checkpoints are alike, one by one, and are compared at once, "
-                f"which takes {most / 2**30:,.1f} GiB, but there are {memory_bytes / 2**30:,.1f} GiB: give more by --memory"
+                f"analysis: {alike:,} checkpoints are alike, one by one, and are compared at once, which takes "
+                f"{takes:,.1f} GiB, but there are {has:,.1f} GiB: give more by --memory"
             )
         return [
             _cut(rows, wave, -(-int(rows[wave].sum()) // (_PARTS_PER_WORKER * workers)))
