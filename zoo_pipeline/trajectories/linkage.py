@@ -116,10 +116,10 @@ def linkage_table(tree: SpanningTree) -> NDArray[np.float64]:
             node = parent[node]
         return node
 
-    table = np.empty((n - 1, 4), np.float64)
-    for k, (one, other) in enumerate(tree.edges.tolist()):
-        low, high = sorted((root(one), root(other)))
-        parent[low] = parent[high] = n + k
-        size[n + k] = size[low] + size[high]
-        table[k] = low, high, tree.heights[k], size[n + k]
-    return table
+    lower, higher, joined = ([0] * (n - 1) for _ in range(3))
+    for k, (one, other) in enumerate(zip(*tree.edges.T.tolist(), strict=True)):
+        first, second = root(one), root(other)
+        parent[first] = parent[second] = n + k
+        size[n + k] = joined[k] = size[first] + size[second]
+        lower[k], higher[k] = (first, second) if first < second else (second, first)
+    return np.stack([np.array(column, np.float64) for column in (lower, higher, tree.heights, joined)], axis=1)
