@@ -1,6 +1,6 @@
 """Time and memory of separation, ordering and geometry on bags of any size, in both modes, with known truth.
 
-python -m benchmarks.scale --checkpoints N [--actors N] [--memory BYTES] [--against scipy] [--data DIR]
+python -m benchmarks.scale --checkpoints N [--actors N] [--memory BYTES] [--unwatched] [--against scipy] [--data DIR]
 python -m benchmarks.scale --checkpoints N --generate DIR
 
 The bag is made from 200 trained trajectories by renumbering hidden units (`benchmarks.renumbered`), its rows shuffled
@@ -15,7 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -31,7 +31,7 @@ from scipy.stats import kendalltau
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.machine import hardware
-from benchmarks.memory import peak_pss
+from benchmarks.memory import Peak, peak_pss
 from benchmarks.renumbered import RenumberedBag, train_real
 from zoo_pipeline.config import Resources
 from zoo_pipeline.counts import bytes_of
@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=int, required=True)
     parser.add_argument("--actors", type=int, default=os.cpu_count() or 1, help="of the approximate mode")
     parser.add_argument("--memory", default="4GiB", help="for weights in the approximate mode")
+    parser.add_argument("--unwatched", action="store_true", help="do not look at memory, which takes some time, too")
     parser.add_argument("--against", choices=["scipy"])
     parser.add_argument("--data", type=Path, help="folder that --generate wrote; by default a temporary one is made")
     parser.add_argument("--generate", type=Path, metavar="DIR", help="write the bag there, and measure nothing")
@@ -80,7 +81,7 @@ def _measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     if len(bag) <= HELD_UP_TO:
         bag = replace(bag, shares=tuple(HeldShare(part) for part in np.array_split(bag.weights, 4 * asked.actors)))
     started = time.perf_counter()
-    with peak_pss() as peak:
+    with nullcontext(Peak()) if asked.unwatched else peak_pss() as peak:
         if mode == EXACT:
             analysis = analyze_bag(bag, {})
         else:
@@ -99,7 +100,7 @@ def _measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "wall_s": round(wall, 2),
         "stages": stages,
-        "peak_pss_bytes": peak.pss_bytes,
+        "peak_pss_bytes": peak.pss_bytes or None,
         "actors": asked.actors if mode == APPROXIMATE else None,
         "threads": torch.get_num_threads() if mode == EXACT else 1,
         **figures(**recovered, model_id=bag.model, epoch=bag.time),
