@@ -2,9 +2,12 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PAUSES = 20  # as long as a look, between two of them: the kernel goes through all pages of all processes
 
 
 class Peak:
@@ -20,12 +23,15 @@ class Peak:
 
 @contextmanager
 def peak_pss(every_s: float = 0.1) -> Iterator[Peak]:
-    """Look again and again while the block runs."""
+    """Look again and again while the block runs, but never so often that looking takes more than a part of the time."""
     peak, done = Peak(), threading.Event()
 
     def watch() -> None:
-        while not done.wait(every_s):
+        pause = every_s
+        while not done.wait(pause):
+            started = time.perf_counter()
             peak.look()
+            pause = max(every_s, PAUSES * (time.perf_counter() - started))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -31,6 +31,7 @@ from benchmarks.recovered import Recovered, Truth, directions, figures, joined
 from zoo_pipeline.runtime.analysis import analyze_bag
 from zoo_pipeline.store.analyses import Analysis
 from zoo_pipeline.store.bag import Bag
+from zoo_pipeline.store.shares import HeldShare
 from zoo_pipeline.trajectories.scenarios import (
     BENCHMARK_SEEDS,
     CATALOGUE,
@@ -134,7 +135,8 @@ def analyzed(bag: KnownBag) -> Analysis:
         }
     )
     unknown = np.full(len(bag.epoch), -1)
-    return analyze_bag(Bag(bag.weights, bag.layout, keys, unknown, pa.table({}), "bag"), {})
+    shares = (HeldShare(bag.weights),)
+    return analyze_bag(Bag(shares, bag.weights.shape[1], bag.layout, keys, unknown, pa.table({}), "bag"), {})
 
 
 def read(analysis: Analysis) -> Recovered:

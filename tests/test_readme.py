@@ -180,7 +180,7 @@ def odd_runs(tmp_path_factory) -> list[Path]:
     table = pq.read_table(shard)
     footer = {**json.loads(table.schema.metadata[b"zoo"]), "diverged": [1]}
     pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"zoo": json.dumps(footer)}), shard)
-    analyze_run(str(out), "default", threads=1)
+    analyze_run(InlineExecutor(Resources()), str(out), "default")
     return [out, single]
 
 

@@ -43,6 +43,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="go on with the run that 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace the run or analysis that is there")]
 ExecutorName = Annotated[Literal["ray", "inline"], typer.Option("--executor", help="inline: this process, no Ray")]
 RayAddress = Annotated[str | None, typer.Option("--ray-address", help="local, auto or host:port; else RAY_ADDRESS")]
+Memory = Annotated[
+    str, typer.Option("--memory", metavar="BYTES", help="for weights, where there are too many to hold, such as 4GiB")
+]
 Name = Annotated[str, typer.Option("--name", help="name of the analysis")]
 AllPublished = Annotated[bool, typer.Option("--all-published", help="all published zoos, a line each, and totals")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
@@ -111,14 +114,15 @@ def analyze(
     overwrite: Overwrite = False,
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
+    memory: Memory = workflow.DEFAULT_MEMORY,
 ) -> None:
     """Recover trajectories from weights alone, and score them where the truth is known."""
     if out is None:
         if len(inputs) > 1 or layout is not None:
             raise ConfigError("several inputs, and files with --layout, need --out DIR, where their analysis goes")
-        console.print(summary_table(workflow.analyze(inputs[0], name, overwrite, executor, ray_address)))
+        console.print(summary_table(workflow.analyze(inputs[0], name, overwrite, executor, ray_address, memory)))
         return
-    parts = workflow.analyze_into(out, inputs, layout, name, overwrite, executor, ray_address)
+    parts = workflow.analyze_into(out, inputs, layout, name, overwrite, executor, ray_address, memory)
     for part, summary in parts.items():
         console.print(summary_table(summary))
         console.print(f"report: {out.rstrip('/')}/analysis/{name}/{part}/report.html", soft_wrap=True)
@@ -140,9 +144,10 @@ def run_all(
     overwrite: Overwrite = False,
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
+    memory: Memory = workflow.DEFAULT_MEMORY,
 ) -> None:
     """Train, analyze and report in one go."""
-    options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address)
+    options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, memory)
     runs = workflow.each_run(options)
     results = []
     for each in runs:

@@ -9,7 +9,7 @@ from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.models import Layout
 from zoo_pipeline.store.bag import Bag
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.plain import read_plain
+from zoo_pipeline.store.plain import plain_rows, read_plain
 from zoo_pipeline.store.rundir import SPEC, RunDirectory
 from zoo_pipeline.zoo import Zoo
 
@@ -96,12 +96,28 @@ def layout_file(path: Path) -> Layout:
         raise ConfigError(f"--layout {path}: {error}") from None
 
 
-def read_bags(sources: Sequence[Source], layout: Layout | None = None) -> Iterator[Bag]:
+def count_rows(sources: Sequence[Source]) -> int:
+    """How many checkpoints there are in all sources, of whatever length.
+
+    Raises:
+        StoreError: a source cannot be read.
+    """
+    rows = 0
+    for source in sources:
+        if source.run is not None:
+            rows += Zoo(source.place).rows
+        else:
+            rows += sum(plain_rows(Files(source.place), name) for name, _ in source.files)
+    return rows
+
+
+def read_bags(sources: Sequence[Source], layout: Layout | None = None, *, held: bool = True) -> Iterator[Bag]:
     """Read all checkpoints, source by source, in the order of their rows.
 
     Args:
         sources: what to read.
         layout: of the rows of plain files that have as many weights, and no layout in their metadata.
+        held: whether to read the weights of plain files now; else they are read when they are asked for, as a run's.
 
     Raises:
         StoreError: a source cannot be read.
@@ -112,4 +128,4 @@ def read_bags(sources: Sequence[Source], layout: Layout | None = None) -> Iterat
             continue
         files = Files(source.place)
         for name, shown in source.files:
-            yield from read_plain(files, name, shown, layout)
+            yield from read_plain(files, name, shown, layout, held=held)

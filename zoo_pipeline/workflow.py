@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_pipeline.config import Resources, ZooConfig
+from zoo_pipeline.counts import bytes_of
 from zoo_pipeline.data import BUILT_IN, Dataset, facts_of, load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import Plan, plan
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # torch, ray, pyarrow and plotly are imported by the commands that need them: `zoo plan` and mistakes answer at once.
 
 DEFAULT_ANALYSIS = "default"
+DEFAULT_MEMORY = "4GiB"
 _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entry point of a submitted job
 
 
@@ -39,6 +41,7 @@ class Options:
     overwrite: bool = False
     executor: str = "ray"
     ray_address: str | None = None
+    memory: str = DEFAULT_MEMORY
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
     from zoo_pipeline.runtime.reporting import write_report
     from zoo_pipeline.runtime.training import train_zoo
 
+    memory = _memory_bytes(options.memory)
     zoo_plan, dataset, run_directory = _prepare(options)
     with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
         run_directory.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
@@ -131,12 +135,17 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
         trained(training)
         if training.failures:
             return RunReport(training)
-        summary = executor.call(analyze_run, run_directory.root, DEFAULT_ANALYSIS)
+        summary = analyze_run(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
     return RunReport(training, summary, write_report(run_directory.root, DEFAULT_ANALYSIS))
 
 
 def analyze(
-    root: str, name: str = DEFAULT_ANALYSIS, overwrite: bool = False, executor: str = "ray", address: str | None = None
+    root: str,
+    name: str = DEFAULT_ANALYSIS,
+    overwrite: bool = False,
+    executor: str = "ray",
+    address: str | None = None,
+    memory: str = DEFAULT_MEMORY,
 ) -> dict[str, Any]:
     """Analyse a run, write the analysis into it, and return the summary.
 
@@ -148,13 +157,12 @@ def analyze(
     from zoo_pipeline.sources import find_source
     from zoo_pipeline.store.filesystem import Files
 
-    place = absolute(root)
+    place, memory_bytes = absolute(root), _memory_bytes(memory)
     if find_source(root, place).run is None:  # refused before Ray is started
         raise ConfigError(f"{root}: holds Parquet files and is no run; --out DIR says where the analysis goes")
     _check_name(Files(place), name, overwrite)
     with open_executor(executor, Resources(), address) as opened:
-        summary: dict[str, Any] = opened.call(analyze_run, place, name)
-    return summary
+        return analyze_run(opened, place, name, memory_bytes)
 
 
 def analyze_into(
@@ -165,6 +173,7 @@ def analyze_into(
     overwrite: bool = False,
     executor: str = "ray",
     address: str | None = None,
+    memory: str = DEFAULT_MEMORY,
 ) -> dict[str, dict[str, Any]]:
     """Analyse runs and plain Parquet files together, the rows of each length and layout apart, with a page for each.
 
@@ -176,6 +185,7 @@ def analyze_into(
         overwrite: replace an analysis of that name.
         executor: "ray" or "inline".
         address: of Ray.
+        memory: for the weights of more checkpoints than can be compared each with each, such as 4GiB.
 
     Returns:
         The summary of each part, by the part's name; it lies in `out`/analysis/`name`/PART.
@@ -189,15 +199,14 @@ def analyze_into(
     from zoo_pipeline.store.analyses import check_place
     from zoo_pipeline.store.filesystem import Files
 
-    place = absolute(out)
+    place, memory_bytes = absolute(out), _memory_bytes(memory)
     sources = [find_source(given, absolute(given)) for given in inputs]
     known = layout_file(layout) if layout else None
     check_sources(sources, known, place)
     check_place(Files(place))
     _check_name(Files(place), name, overwrite)
     with open_executor(executor, Resources(), address) as opened:
-        summaries: dict[str, dict[str, Any]] = opened.call(analyze_sources, sources, known, place, name)
-    return summaries
+        return analyze_sources(opened, sources, known, place, name, memory_bytes)
 
 
 def report(root: str, name: str = DEFAULT_ANALYSIS) -> str:
@@ -259,6 +268,13 @@ def _check_name(files: "Files", name: str, overwrite: bool) -> None:
         raise StoreError(
             f"{files.root}: already has an analysis {name}; use another --name, or --overwrite to replace it"
         )
+
+
+def _memory_bytes(memory: str) -> int:
+    try:
+        return bytes_of(memory)
+    except ValueError as error:
+        raise ConfigError(f"--memory: {error}") from None
 
 
 def _prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":

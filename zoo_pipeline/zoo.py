@@ -24,6 +24,7 @@ from zoo_pipeline.store.reading import CheckpointFiles
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
 from zoo_pipeline.store.schema import METRIC_NAMES, SCALAR_NAMES, buffers_schema, checkpoint_schema
 from zoo_pipeline.store.shards import open_shard, read_footer
+from zoo_pipeline.store.shares import FileShare, file_shares
 
 Ids = Sequence[int] | None
 
@@ -110,12 +111,12 @@ class Zoo:
         return self._buffers.vectors(_wanted(model_ids, epochs))
 
     def bag(self) -> Bag:
-        """All checkpoints, to be analysed; the weights of models that are flagged as diverged are NaN."""
-        checkpoints, weights = self.checkpoints(), self.weights()
-        weights[np.isin(checkpoints["model_id"].to_numpy(), list(self.diverged))] = np.nan
+        """All checkpoints, to be analysed; the weights of models that are flagged as diverged are read as NaN."""
+        checkpoints, diverged = self.checkpoints(), frozenset(self.diverged)
         run = named(self.key, len(checkpoints))
         return Bag(
-            weights=weights,
+            shares=tuple(share for name in self._shards for share in self._shares(name, diverged)),
+            dimension=self.layout.dimension,
             layout=self.layout,
             keys=pa.table({"run": run, **{name: checkpoints[name] for name in ("model_id", "epoch")}}),
             step=checkpoints["step"].to_numpy(),
@@ -124,6 +125,15 @@ class Zoo:
             run=self.key,
             complete=self.complete,
         )
+
+    @property
+    def rows(self) -> int:
+        """How many checkpoints there are."""
+        return sum(int(read_footer(self.files, name)["file_rows"]) for name in self._shards)
+
+    def _shares(self, name: str, diverged: frozenset[int]) -> tuple[FileShare, ...]:
+        with open_shard(self.files, name) as shard:
+            return file_shares(shard, self.root, name, None, self.layout.dimension, diverged)
 
     def load_model(self, model_id: int, epoch: int) -> nn.Module:
         """The network of one checkpoint, ready to be called.

@@ -6,6 +6,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout
 from zoo_pipeline.store.bag import KEYS, MOST_PARTS, Bag, gather, named
 from zoo_pipeline.store.plain import METRICS
+from zoo_pipeline.store.shares import HeldShare
 
 
 def bag(rows, dimension, run="a", layout=None, key=None, **keys):
@@ -13,7 +14,9 @@ def bag(rows, dimension, run="a", layout=None, key=None, **keys):
     columns = {"run": named(run, rows), "model_id": pa.array(range(rows)), "epoch": pa.nulls(rows, pa.int64()), **keys}
     metrics = pa.table([pa.nulls(rows, field.type) for field in METRICS], schema=METRICS)
     weights = np.full((rows, dimension), rows, np.float32)
-    return Bag(weights, layout, pa.table(columns), np.full(rows, -1), metrics, f"zoo {run}", key)
+    return Bag(
+        (HeldShare(weights),), dimension, layout, pa.table(columns), np.full(rows, -1), metrics, f"zoo {run}", key
+    )
 
 
 def test_rows_of_one_length_and_layout_are_put_together_in_their_order():

@@ -5,6 +5,7 @@ from zoo_pipeline.errors import ZooError
 from zoo_pipeline.trajectories import bag_geometry, buckets, neighbours, recover
 from zoo_pipeline.trajectories.approximate import recover_in_shares
 from zoo_pipeline.trajectories.components import connected
+from zoo_pipeline.trajectories.crew import Alone
 
 COLUMNS = ("trajectory", "position", "progress", "content")
 
@@ -75,15 +76,22 @@ def test_rows_that_are_not_finite_are_left_out_and_equal_rows_stay_together(trai
     assert len(np.unique(np.delete(found.content, 20))) == len(trained_zoo.weights) - 1
 
 
+class Backwards(Alone):
+    """A crew that does everything from behind."""
+
+    def map(self, function, items):
+        return [function(item) for item in reversed(items)][::-1]
+
+    def exchange(self, give, sources, take, parts):
+        given = self.map(give, sources)
+        return self.map(lambda number: take(parts[number], [blocks[number] for blocks in given]), range(len(parts)))
+
+
 def test_the_order_in_which_buckets_are_worked_on_changes_nothing(trained_zoo, monkeypatch):
     monkeypatch.setattr(buckets, "BUCKET_ROWS", 1)
-
-    def backwards(function, items):
-        return [function(item) for item in reversed(list(items))][::-1]
-
     forwards, _ = in_shares(trained_zoo.weights, trained_zoo.layout, 2)
     parts = np.array_split(trained_zoo.weights, 2)
-    found, _ = recover_in_shares(lambda share: iter([parts[share]]), 2, trained_zoo.layout, run=backwards)
+    found, _ = recover_in_shares(lambda share: iter([parts[share]]), 2, trained_zoo.layout, crew=Backwards())
     for name in COLUMNS:
         np.testing.assert_array_equal(getattr(found, name), getattr(forwards, name), err_msg=name)
 
@@ -93,10 +101,10 @@ def test_lists_find_what_all_pairs_find(monkeypatch):
     starts = np.repeat(rng.standard_normal((150, 64)), 6, axis=0)
     units = starts + 0.3 * rng.standard_normal(starts.shape)
     units = (units / np.linalg.norm(units, axis=1, keepdims=True)).astype(np.float32)[rng.permutation(900)]
-    every = connected(neighbours.alike(units, 0.6), 900)
+    every = connected(neighbours.alike(units, 0.6, 2, Alone()), 900)
     assert every.max() == 149
     monkeypatch.setattr(neighbours, "ALL_PAIRS_UP_TO", 100)
-    pairs = neighbours.alike(units, 0.6)
+    pairs = neighbours.alike(units, 0.6, 2, Alone())
     cosines = (units[pairs[:, 0]] * units[pairs[:, 1]]).sum(1)
     assert cosines.min() >= 0.6 - 1e-6
     assert (every[pairs[:, 0]] == every[pairs[:, 1]]).all()

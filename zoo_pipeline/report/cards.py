@@ -141,7 +141,8 @@ def _separation(summary: dict[str, Any]) -> list[Card]:
 def _margin(summary: dict[str, Any]) -> Card:
     margin = summary.get("margin")
     if not known(margin):
-        return Card("margin", "Margin", "n/a", "Not defined: it takes at least two trajectories whose truth is known.")
+        meaning = "Not defined: it takes two trajectories or more whose truth is known, all compared with each other."
+        return Card("margin", "Margin", "n/a", meaning)
     meaning = f"The two nearest trajectories are {quantity(margin)} times as far apart as the longest step within one."
     if margin <= 1:
         meaning = "The longest step is longer than the distance between two trajectories: distance alone is not enough."

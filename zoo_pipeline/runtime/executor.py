@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from zoo_pipeline.trajectories.crew import Crew
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -30,4 +32,8 @@ class Executor(Protocol):
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)` once, with all CPUs of one machine."""
+        ...
+
+    def crew(self) -> AbstractContextManager[Crew]:
+        """Workers for an analysis that is too large for one call, with all CPUs that there are."""
         ...

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +10,8 @@ import torch
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.runtime.executor import Outcome
+from zoo_pipeline.runtime.threads import torch_threads
+from zoo_pipeline.trajectories.crew import Alone, Crew
 
 
 class InlineExecutor:
@@ -38,3 +40,9 @@ class InlineExecutor:
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)`."""
         return function(*arguments, threads=os.cpu_count() or 1)
+
+    @contextmanager
+    def crew(self) -> Iterator[Crew]:
+        """This process alone."""
+        with torch_threads(os.cpu_count() or 1):
+            yield Alone()

@@ -1,4 +1,4 @@
-"""Progress of training: a bar on a terminal, a line every 30 s elsewhere."""
+"""Progress: a bar on a terminal, a line every 30 s elsewhere; and how far training is."""
 
 import sys
 import time
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -39,6 +40,24 @@ class GroupNote:
 
     group: int
     text: str
+
+
+class Shown(Protocol):
+    """What can be shown of work as long as it is done."""
+
+    @property
+    def total(self) -> int:
+        """How much there is to do."""
+        ...
+
+    @property
+    def done(self) -> int:
+        """How much of it is done."""
+        ...
+
+    def line(self) -> str:
+        """How far it is, on one line."""
+        ...
 
 
 class Tally:
@@ -119,7 +138,7 @@ def tell_line(label: str, line: str) -> None:
 
 
 @contextmanager
-def shown(label: str, tally: Tally) -> Iterator[None]:
+def shown(label: str, tally: Shown) -> Iterator[None]:
     """Show a tally on standard error as long as the context is open, where there is anything to do."""
     if not tally.total:
         yield
@@ -135,7 +154,7 @@ def shown(label: str, tally: Tally) -> Iterator[None]:
         teller.join()
 
 
-def _bar(label: str, tally: Tally, ended: Event) -> None:
+def _bar(label: str, tally: Shown, ended: Event) -> None:
     columns = (
         TextColumn("{task.description}", table_column=Column(min_width=len(label))),
         BarColumn(bar_width=20, table_column=Column(min_width=20)),
@@ -148,7 +167,7 @@ def _bar(label: str, tally: Tally, ended: Event) -> None:
         bar.update(task, completed=tally.done, line=tally.line())
 
 
-def _lines(label: str, tally: Tally, ended: Event) -> None:
+def _lines(label: str, tally: Shown, ended: Event) -> None:
     """Also while nothing gets done, so that a reader sees that it is alive."""
     while not ended.wait(LINE_EVERY_S):
         tell_line(label, tally.line())

@@ -9,8 +9,10 @@ from ray.exceptions import RayError
 
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ZooError
+from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.runtime.executor import Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
+from zoo_pipeline.trajectories.crew import Crew
 
 WINDOW_PER_SLOT = 2  # tasks submitted per task that can run, so that no worker waits for the driver
 LEAST_WINDOW = 256  # an autoscaling cluster starts with no worker and grows by what it sees waiting
@@ -76,6 +78,10 @@ class RayExecutor:
         if outcome.error:
             raise outcome.error
         return outcome.value
+
+    def crew(self) -> AbstractContextManager[Crew]:
+        """Aggregate actors, one for each CPU of the cluster."""
+        return aggregate_actors(max(1, int(ray.cluster_resources().get("CPU", 1))))
 
 
 def _on_device(function: Callable[..., Any], item: Any, *shared: Any) -> Any:

@@ -4,15 +4,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from zoo_pipeline.axes import AXES
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.report import ReportData, principal_components, render
+from zoo_pipeline.report.paths import MOST_POINTS, MOST_TRAJECTORIES, evenly
 from zoo_pipeline.store.analyses import Analysis, read_analysis
 from zoo_pipeline.store.bag import Bag
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import REPORT
+from zoo_pipeline.trajectories.modes import EXACT_UP_TO
 from zoo_pipeline.zoo import Zoo
 
 _WHERE_SET = ("momentum", "weight_decay", "dropout", "label_noise")  # shown where they are not 0
@@ -33,10 +36,10 @@ def write_report(root: str, name: str) -> str:
 def report_data(zoo: Zoo, name: str) -> ReportData:
     """Everything the page shows of one analysis of a run."""
     analysis, bag = read_analysis(zoo.files, name), zoo.bag()
-    if len(analysis.assignments) != len(bag.weights):
+    if len(analysis.assignments) != len(bag):
         raise StoreError(
             f"{zoo.root}: the analysis {name} is of {plural(len(analysis.assignments), 'checkpoint')}, the run has "
-            f"{len(bag.weights):,} by now; run zoo analyze again with --overwrite"
+            f"{len(bag):,} by now; run zoo analyze again with --overwrite"
         )
     return _data(bag, analysis, _facts(zoo))
 
@@ -47,7 +50,7 @@ def bag_page(bag: Bag, analysis: Analysis) -> str:
 
 
 def _data(bag: Bag, analysis: Analysis, facts: dict[str, str]) -> ReportData:
-    embedding, explained = principal_components(bag.weights, 3)
+    embedding, explained = _embedding(bag, analysis)
     columns = [analysis.linkage[column].to_numpy() for column in ("left", "right", "height", "size")]
     return ReportData(
         name=bag.name,
@@ -63,6 +66,20 @@ def _data(bag: Bag, analysis: Analysis, facts: dict[str, str]) -> ReportData:
     )
 
 
+def _embedding(bag: Bag, analysis: Analysis) -> tuple[NDArray[np.float32], tuple[float, ...]]:
+    """Principal components float32[n, 3]; of large bags those of the rows that are drawn, and NaN for all others."""
+    if len(bag) <= EXACT_UP_TO:
+        return principal_components(bag.weights, 3)
+    trajectory, position = (analysis.assignments[name].to_numpy() for name in ("trajectory", "position"))
+    chosen = np.flatnonzero(np.isin(trajectory, evenly(np.unique(trajectory[trajectory >= 0]), MOST_TRAJECTORIES)))
+    chosen = chosen[np.lexsort((position[chosen], trajectory[chosen]))]
+    paths = np.split(chosen, np.flatnonzero(np.diff(trajectory[chosen])) + 1)
+    drawn = np.sort(np.concatenate([evenly(path, MOST_POINTS) for path in paths]))
+    embedding = np.full((len(bag), 3), np.nan, np.float32)
+    embedding[drawn], explained = principal_components(bag.some_weights(drawn), 3)
+    return embedding, explained
+
+
 def _bag_facts(bag: Bag) -> dict[str, str]:
     """Where checkpoints come from, in a few words each."""
     plain = bag.keys["file"].is_valid()
@@ -70,7 +87,7 @@ def _bag_facts(bag: Bag) -> dict[str, str]:
     runs = pc.unique(bag.keys["run"].cast("string").filter(pc.invert(plain))).to_pylist()
     return {
         **{heading: _listed_few(found) for heading, found in (("Runs", runs), ("Files", files)) if found},
-        "Parameters": f"{bag.weights.shape[1]:,}",
+        "Parameters": f"{bag.dimension:,}",
         "Layout": plural(len(bag.layout.tensors), "tensor") if bag.layout else "unknown",
     }
 

@@ -1,7 +1,7 @@
 """A bag: checkpoints of one layout, whatever they came from, apart from what is known of their history."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.store.shares import HeldShare, Share
 
 Integers = NDArray[np.int64]
 UNKNOWN = -1
@@ -25,10 +26,12 @@ MOST_PARTS = 64  # each has a page of its own
 
 @dataclass(frozen=True)
 class Bag:
-    """n checkpoints to be analysed together. The recovery gets `weights` and `layout`; the rest names and scores rows.
+    """n checkpoints to be analysed together. The recovery gets weights and `layout`; the rest names and scores rows.
 
     Attributes:
-        weights: float32[n, d]; rows that are not finite are left out of the analysis.
+        shares: the weights, in parts whose rows follow each other; rows that are not finite are left out of the
+            analysis.
+        dimension: weights of each row, d.
         layout: which slice of the weights is which tensor; None where that is unknown.
         keys: n rows, what the rows are called in the tables of an analysis: `run` and whatever else tells them apart.
             `model_id` and `epoch` are the truth, null or negative where it is unknown. Models are told apart by
@@ -40,7 +43,8 @@ class Bag:
         complete: whether the runs that the rows come from were complete.
     """
 
-    weights: NDArray[np.float32]
+    shares: tuple[Share, ...]
+    dimension: int
     layout: Layout | None
     keys: pa.Table
     step: Integers
@@ -48,6 +52,45 @@ class Bag:
     name: str
     run: str | None = None
     complete: bool = True
+
+    def __len__(self) -> int:
+        """How many checkpoints there are."""
+        return len(self.keys)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """All weights, float32[n, d]; where the bag does not hold them they are read now, and kept.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        if len(self.shares) == 1 and isinstance(self.shares[0], HeldShare):
+            return self.shares[0].weights
+        weights = np.empty((len(self), self.dimension), np.float32)
+        start = 0
+        for share in self.shares:
+            for rows in share.read():
+                weights[start : start + len(rows)] = rows
+                start += len(rows)
+        return weights
+
+    def some_weights(self, rows: Integers) -> NDArray[np.float32]:
+        """The weights of some rows, float32[m, d], without keeping any others.
+
+        Args:
+            rows: int64[m], ascending.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        found = [np.empty((0, self.dimension), np.float32)]
+        start = 0
+        for share in self.shares:
+            for weights in share.read():
+                first, last = np.searchsorted(rows, [start, start + len(weights)])
+                found.append(weights[rows[first:last] - start])
+                start += len(weights)
+        return np.concatenate(found)
 
     @cached_property
     def model(self) -> Integers:
@@ -79,8 +122,8 @@ def gather(bags: Sequence[Bag]) -> dict[str, Bag]:
     """
     alike: dict[tuple[int, Layout | None], list[Bag]] = {}
     for bag in bags:
-        if len(bag.weights):
-            alike.setdefault((bag.weights.shape[1], bag.layout), []).append(bag)
+        if len(bag):
+            alike.setdefault((bag.dimension, bag.layout), []).append(bag)
     if not alike:
         raise StoreError("nothing to analyse: not one row in all that is named")
     if len(alike) > MOST_PARTS:
@@ -93,7 +136,7 @@ def gather(bags: Sequence[Bag]) -> dict[str, Bag]:
         part_name(*kind, alone=lengths.count(kind[0]) == 1): _joined(same, part_name(*kind, alone=True))
         for kind, same in alike.items()
     }
-    return dict(sorted(parts.items(), key=lambda part: (part[1].weights.shape[1], part[0])))
+    return dict(sorted(parts.items(), key=lambda part: (part[1].dimension, part[0])))
 
 
 def part_name(dimension: int, layout: Layout | None, *, alone: bool) -> str:
@@ -115,6 +158,11 @@ def known(table: pa.Table, name: str) -> Integers:
     return np.maximum(values, UNKNOWN)
 
 
+def read_share(shares: Sequence[Share], number: int) -> Iterator[NDArray[np.float32]]:
+    """The weights of one of several shares, float32[m, d] at a time."""
+    return shares[number].read()
+
+
 def named(text: str, rows: int) -> pa.DictionaryArray:
     """A column that says the same in every row."""
     return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
@@ -124,7 +172,8 @@ def _joined(bags: Sequence[Bag], name: str) -> Bag:
     runs = {(bag.run, bag.name) for bag in bags}
     run, only = runs.pop() if len(runs) == 1 else (None, name)
     return Bag(
-        weights=np.concatenate([bag.weights for bag in bags]) if len(bags) > 1 else bags[0].weights,
+        shares=tuple(share for bag in bags for share in bag.shares),
+        dimension=bags[0].dimension,
         layout=bags[0].layout,
         keys=pa.concat_tables([_keys(bag) for bag in bags]).unify_dictionaries().combine_chunks(),
         step=np.concatenate([bag.step for bag in bags]),
@@ -137,7 +186,7 @@ def _joined(bags: Sequence[Bag], name: str) -> Bag:
 
 def _keys(bag: Bag) -> pa.Table:
     """The keys with all columns of `KEYS`."""
-    rows = len(bag.weights)
+    rows = len(bag)
     columns = [
         bag.keys[field.name].cast(field.type) if field.name in bag.keys.column_names else pa.nulls(rows, field.type)
         for field in KEYS

@@ -1,7 +1,6 @@
 """Plain Parquet files with a column `weights`, written by anybody, as bags of checkpoints."""
 
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -15,17 +14,24 @@ from zoo_pipeline.store.bag import UNKNOWN, Bag, Integers, named
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.schema import LAYOUT_KEY, METRIC_NAMES
 from zoo_pipeline.store.shards import open_shard
+from zoo_pipeline.store.shares import WEIGHTS, HeldShare, Share, blocks, file_shares
 
-WEIGHTS = "weights"
 TRUTH = ("model_id", "epoch", "step")  # each may be missing
 METRICS = pa.schema([(name, pa.float32()) for name in METRIC_NAMES])
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _REMEDY = "name the files that are there"
 
-Block = tuple[Integers, NDArray[np.float32], list[Integers]]  # numbers of rows, their weights, their truth
+
+@dataclass
+class _Rows:
+    """What is known of a file's rows of one length, by block: numbers, truth, and perhaps weights."""
+
+    numbers: list[Integers] = field(default_factory=list)
+    truth: list[list[Integers]] = field(default_factory=list)
+    weights: list[NDArray[np.float32]] = field(default_factory=list)
 
 
-def read_plain(files: Files, name: str, shown: str, layout: Layout | None = None) -> list[Bag]:
+def read_plain(files: Files, name: str, shown: str, layout: Layout | None = None, *, held: bool = True) -> list[Bag]:
     """Read one file: a bag for every length of its rows.
 
     The column `weights` holds lists (of fixed size or not) of float16, float32 or float64; `model_id`, `epoch` and
@@ -37,6 +43,7 @@ def read_plain(files: Files, name: str, shown: str, layout: Layout | None = None
         shown: what the file is called in keys and messages. The folder in it stands for the run: files of one folder
             number their models together.
         layout: of rows of its dimension where the file has none in its metadata.
+        held: whether the bags hold the weights; else they read them from the file when they are asked to.
 
     Raises:
         StoreError: it is missing, damaged, or not such a file.
@@ -44,25 +51,73 @@ def read_plain(files: Files, name: str, shown: str, layout: Layout | None = None
     with open_shard(files, name, _REMEDY) as file:
         try:
             own = _layout(file)
-            blocks: dict[int, list[Block]] = {}
-            for rows, weights, truth in _blocks(file):
-                dimension = weights.shape[1]
-                if own is not None and own.dimension != dimension:
-                    raise StoreError(
-                        f"row {rows[0]} has {plural(dimension, 'weight')}, the layout in its metadata {own.dimension:,}"
-                    )
-                blocks.setdefault(dimension, []).append((rows, weights, truth))
+            _check(file.schema_arrow)
+            lengths = _rows(file, own, held=held)
+            fitting = layout.dimension if layout else None
+            return [
+                _bag(
+                    shown,
+                    own or (layout if dimension == fitting else None),
+                    rows,
+                    (HeldShare(_joined(rows.weights)),)
+                    if held
+                    else file_shares(file, files.root, name, shown, dimension, frozenset()),
+                    dimension,
+                )
+                for dimension, rows in lengths.items()
+            ]
         except StoreError as error:
             raise StoreError(f"{shown}: {error}") from None
-    fitting = layout.dimension if layout else None
-    return [
-        _bag(shown, own or (layout if dimension == fitting else None), parts) for dimension, parts in blocks.items()
-    ]
 
 
-def _bag(shown: str, layout: Layout | None, blocks: list[Block]) -> Bag:
-    rows = np.concatenate([rows for rows, _, _ in blocks])
-    model_id, epoch, step = (np.concatenate(columns) for columns in zip(*(truth for *_, truth in blocks), strict=True))
+def plain_rows(files: Files, name: str) -> int:
+    """How many rows a file has.
+
+    Raises:
+        StoreError: it is missing, or damaged.
+    """
+    with open_shard(files, name, _REMEDY) as file:
+        return int(file.metadata.num_rows)
+
+
+def _rows(file: pq.ParquetFile, layout: Layout | None, *, held: bool) -> dict[int, _Rows]:
+    """The rows by their length. Where that is in the schema and the weights are not wanted, they are not read."""
+    columns = [name for name in TRUTH if name in file.schema_arrow.names]
+    kind = file.schema_arrow.field(WEIGHTS).type
+    lengths: dict[int, _Rows] = {}
+    if not held and pa.types.is_fixed_size_list(kind):
+        table = file.read(columns=columns, use_threads=False)
+        rows = np.arange(file.metadata.num_rows)
+        if len(rows):
+            _check_length(kind.list_size, 0, layout)
+            truth = [whole_numbers(table, name, len(rows)) for name in TRUTH]
+            lengths[kind.list_size] = _Rows([rows], [truth])
+        return lengths
+    for numbers, weights, table in blocks(file, columns):
+        dimension = weights.shape[1]
+        _check_length(dimension, int(numbers[0]), layout)
+        rows_of_length = lengths.setdefault(dimension, _Rows())
+        rows_of_length.numbers.append(numbers)
+        rows_of_length.truth.append([whole_numbers(table, name, len(numbers)) for name in TRUTH])
+        if held:
+            rows_of_length.weights.append(weights)
+    return lengths
+
+
+def _check_length(dimension: int, row: int, layout: Layout | None) -> None:
+    if layout is not None and layout.dimension != dimension:
+        raise StoreError(
+            f"row {row} has {plural(dimension, 'weight')}, the layout in its metadata {layout.dimension:,}"
+        )
+
+
+def _joined(blocks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+
+
+def _bag(shown: str, layout: Layout | None, known: _Rows, shares: tuple[Share, ...], dimension: int) -> Bag:
+    rows = np.concatenate(known.numbers)
+    model_id, epoch, step = (np.concatenate(columns) for columns in zip(*known.truth, strict=True))
     keys = {
         "run": named(shown.rpartition("/")[0] or ".", len(rows)),
         "model_id": pa.array(model_id, mask=model_id < 0),
@@ -71,7 +126,8 @@ def _bag(shown: str, layout: Layout | None, blocks: list[Block]) -> Bag:
         "row": rows,
     }
     return Bag(
-        weights=np.concatenate([weights for _, weights, _ in blocks]) if len(blocks) > 1 else blocks[0][1],
+        shares=shares,
+        dimension=dimension,
         layout=layout,
         keys=pa.table(keys),
         step=step,
@@ -86,23 +142,6 @@ def _layout(file: pq.ParquetFile) -> Layout | None:
     return None if text is None else Layout.from_json(text)
 
 
-def _blocks(file: pq.ParquetFile) -> Iterator[Block]:
-    """Rows of equal length, row group by row group, as float32."""
-    schema = file.schema_arrow
-    _check(schema)
-    columns = [WEIGHTS, *(name for name in TRUTH if name in schema.names)]
-    before = 0  # rows of earlier row groups
-    for number in range(file.num_row_groups):
-        table = file.read_row_group(number, columns=columns, use_threads=False)
-        truth = [whole_numbers(table, name) for name in TRUTH]
-        start = 0
-        for chunk in table[WEIGHTS].chunks:
-            for rows, weights in _equal_lengths(chunk, before + start):
-                yield rows, weights, [column[rows - before] for column in truth]
-            start += len(chunk)
-        before += len(table)
-
-
 def _check(schema: pa.Schema) -> None:
     if WEIGHTS not in schema.names:
         found = ", ".join(schema.names[:5]) or "none"
@@ -112,40 +151,14 @@ def _check(schema: pa.Schema) -> None:
         raise StoreError(f"column {WEIGHTS}: is {found}, expected a list of float16, float32 or float64")
 
 
-def _equal_lengths(lists: Any, start: int) -> Iterator[tuple[Integers, NDArray[np.float32]]]:
-    """The rows of one chunk by their length: their numbers, counted from `start`, and their values float32[k, d]."""
-    if lists.null_count:
-        raise StoreError(
-            f"row {start + lists.is_null().index(True).as_py()} has no weights, but null; leave such rows out"
-        )
-    flat = lists.flatten()
-    if flat.null_count:
-        raise StoreError(f"column {WEIGHTS}: holds nulls among the numbers; write NaN for what is not a number")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and such rows are left out
-        values = flat.to_numpy().astype(np.float32, copy=False)
-    if pa.types.is_fixed_size_list(lists.type):
-        lengths = np.full(len(lists), lists.type.list_size)
-    else:
-        lengths = np.diff(lists.offsets.to_numpy()).astype(np.int64)
-    if not lengths.all():
-        raise StoreError(f"row {start + int(lengths.argmin())} has no weights, but an empty list; leave such rows out")
-    ends = np.cumsum(lengths)
-    for length in np.unique(lengths).tolist():
-        rows = np.flatnonzero(lengths == length)
-        if len(rows) == len(lengths):
-            yield start + rows, values.reshape(-1, length)
-        else:
-            yield start + rows, np.stack([values[end - length : end] for end in ends[rows]])
-
-
-def whole_numbers(table: pa.Table, name: str) -> Integers:
-    """A column of whole numbers, int64[n], also where they are stored as floats; −1 where it is missing, null or NaN.
+def whole_numbers(table: pa.Table, name: str, rows: int) -> Integers:
+    """A column of whole numbers, int64[rows], also where stored as floats; −1 where it is missing, null or NaN.
 
     Raises:
         StoreError: it holds something else.
     """
     if name not in table.column_names or pa.types.is_null(table[name].type):
-        return np.full(len(table), UNKNOWN)
+        return np.full(rows, UNKNOWN)
     column = table[name]
     if pa.types.is_floating(column.type):  # pandas makes floats of whole numbers that some rows lack
         values = np.asarray(column.cast(pa.float64()).fill_null(UNKNOWN).to_numpy())

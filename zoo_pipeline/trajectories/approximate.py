@@ -1,69 +1,42 @@
 """Approximate recovery: of more checkpoints than can be compared each with each, read in shares, in bounded memory.
 
     every share ──sketch──▶ all sketches ──alike──▶ buckets of what may belong together
-    every share ──spill───▶ every bucket ──score in full width──▶ edges ──threshold──▶ families ──order──▶ paths
+    some buckets at a time: every share ──rows──▶ buckets ──compared in full width──▶ edges, families, paths
+    all edges ──threshold──▶ families ──▶ buckets whose families this changes are ordered again
 
 Within a bucket everything is as in `recover`; that rows of different buckets are unrelated is read off their sketches.
-Each step is a pure function of one share or one bucket, so `run` may be any map, over processes or machines alike. The
-result does not depend on how rows are spread over shares.
+Each step is a pure function of one share or one bucket, so that any `Crew` can do it. The result depends neither on
+how rows are spread over shares nor on who does what.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.buckets import Buckets, Spill
-from zoo_pipeline.trajectories.components import groups
-from zoo_pipeline.trajectories.content import canonical_order, content_numbers
-from zoo_pipeline.trajectories.distances import cosine_distances
-from zoo_pipeline.trajectories.exchange import split_weights
+from zoo_pipeline.trajectories.buckets import Buckets
+from zoo_pipeline.trajectories.bucketwork import OrderedRows, WorkedBucket, order_bucket, work_bucket
+from zoo_pipeline.trajectories.crew import Alone, Crew
+from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES
 from zoo_pipeline.trajectories.geometry import Geometry, bag_geometry
-from zoo_pipeline.trajectories.lineage import Lineage, lineages
-from zoo_pipeline.trajectories.linkage import SpanningTree, linkage_table, spanning_tree
-from zoo_pipeline.trajectories.recovery import Recovery
-from zoo_pipeline.trajectories.separation import ScoredEdges, families, score_edges, scored_confidences, threshold
+from zoo_pipeline.trajectories.merging import Separated, merged
+from zoo_pipeline.trajectories.recovery import Recovery, recover
 from zoo_pipeline.trajectories.sketch import Sketches, sketch
-
-Read = Callable[[int], Iterator[NDArray[np.float32]]]
-
-
-class Run(Protocol):
-    """A map whose results come in the order of the items, such as the built-in one."""
-
-    def __call__(self, function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterable[Any]:
-        """Apply a function to every item."""
-
-
-@dataclass(frozen=True)
-class _ScoredBucket:
-    """Of m rows, sorted by content: what may join them, their tree, and the slot that each came from."""
-
-    scored: ScoredEdges
-    tree: SpanningTree
-    order: NDArray[np.int64]
-    content: NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class _OrderedBucket:
-    """Of m rows, sorted by content: their trajectories and the geometry."""
-
-    lineage: Lineage
-    geometry: Geometry
+from zoo_pipeline.trajectories.waves import Read, Waves
 
 
 def recover_in_shares(
-    read: Read, shares: int, layout: Layout, *, folder: Path | None = None, run: Run = map
+    read: Read,
+    shares: int,
+    layout: Layout,
+    *,
+    memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
+    crew: Crew | None = None,
+    tell: Callable[[str, int], None] = lambda _, __: None,
 ) -> tuple[Recovery, Geometry]:
     """Recover trajectories, order, direction and geometry as `recover` and `bag_geometry` do.
 
@@ -73,173 +46,66 @@ def recover_in_shares(
     Args:
         read: the rows of one share, float32[m, d] at a time, the same ones each time it is called.
         shares: how many there are.
-        layout: which columns are which tensor.
-        folder: for a temporary file as large as all rows, on a disk that all processes see; None for the system's.
-        run: how functions are applied to shares and to buckets.
+        layout: which columns are which tensor; with a hidden layer.
+        memory_bytes: for weights, of all processes together. What is kept of every row comes on top of it: its sketch
+            of 256 bytes and its results, some 500.
+        crew: who does the work; None for this process.
+        tell: told how many more rows are "sketched" or "compared".
 
     Returns:
         The recovery and the geometry, aligned with the rows in the order of the shares.
 
     Raises:
-        ZooError: so many rows are alike that they cannot be compared each with each.
+        ZooError: so many rows are alike that they cannot be compared each with each, or not within the memory.
     """
+    crew = crew or Alone()
     seconds, started = {}, perf_counter()
 
     def lap(stage: str) -> None:
         nonlocal started
         seconds[stage], started = perf_counter() - started, perf_counter()
 
-    parts: list[Sketches] = list(run(partial(_sketched, read, layout), range(shares)))
+    parts: list[Sketches] = []
+    for part in crew.map(partial(_sketched, read, layout), range(shares)):
+        parts.append(part)
+        tell("sketched", len(part.finite))
     counts = np.cumsum([0, *(len(part.finite) for part in parts)])
-    sketches = Sketches(
-        *(np.concatenate(column) for column in zip(*(vars(part).values() for part in parts), strict=True))
-    )
+    sketches = Sketches.joined(parts)
     del parts
     lap("sketching")
-    buckets = Buckets.of(sketches)
+    if not sketches.finite.any():
+        nothing = np.full((counts[-1], 1), np.nan, np.float32)
+        recovery = recover(nothing)
+        return recovery, bag_geometry(nothing, recovery.trajectory, recovery.position)
+    held_bytes = memory_bytes // 2  # as much again is for what workers read and work on
+    buckets = Buckets.of(sketches, held_bytes // (4 * layout.dimension), crew)
     del sketches
     lap("candidates")
-    with TemporaryDirectory(dir=folder) as temporary:
-        spill = Spill(Path(temporary) / "rows", layout.dimension)
-        slots = [buckets.slot[start:stop] for start, stop in pairwise(counts.tolist())]
-        for _ in run(partial(_spilled, read, spill), list(enumerate(slots))):
-            pass
-        lap("spilling")
-        return _recovered(buckets, spill, layout, run, seconds, lap)
-
-
-def _recovered(
-    buckets: Buckets, spill: Spill, layout: Layout, run: Run, seconds: dict[str, float], lap: Callable[[str], None]
-) -> tuple[Recovery, Geometry]:
-    """All that comes after the rows of every bucket lie together."""
-    starts, stops = buckets.bounds[:-1].tolist(), buckets.bounds[1:].tolist()
-    m = int(buckets.bounds[-1])
+    slots = [buckets.slot[start:stop] for start, stop in pairwise(counts.tolist())]
+    waves = Waves(read, slots, buckets, layout.dimension, held_bytes, crew, partial(tell, "compared"))
     others = (buckets.components.sum() - buckets.components).tolist()
-    parts: list[_ScoredBucket] = list(run(partial(_scored, spill, layout), zip(starts, stops, others, strict=True)))
-    scored = ScoredEdges(
-        edges=np.concatenate([part.scored.edges + start for part, start in zip(parts, starts, strict=True)]),
-        **{
-            name: np.concatenate([getattr(part.scored, name) for part in parts])
-            for name in ("lengths", "scores", "variance", "stranger")
-        },
-    )
-    found, labels = families(scored.edges, scored.scores, m, m)
-    limit = threshold(found)
-    confidence = scored_confidences(scored, labels, limit)
-    tree = _joined([part.tree for part in parts], starts)
-    linkage = linkage_table(tree)
-    lap("separation")
-
-    ordered: list[_OrderedBucket] = list(
-        run(
-            partial(_ordered, spill, layout),
-            [(start, stop, labels[start:stop]) for start, stop in zip(starts, stops, strict=True)],
-        )
-    )
-    lap("ordering")
-    # A leaf is a row's place by its bucket and then by content.
-    by_slot = np.concatenate([part.order + start for part, start in zip(parts, starts, strict=True)])
-    leaf_of_slot = np.empty(m, np.int64)
-    leaf_of_slot[by_slot] = np.arange(m)
-    leaf = np.where(buckets.slot >= 0, leaf_of_slot[buckets.slot], -1)
-    told = [part.lineage for part in ordered]
-    before = np.cumsum([0, *(len(one.paths) for one in told)])
-    places = [one.places for one in told]
-    trajectory = np.concatenate([own + first for (own, _), first in zip(places, before, strict=False)])
-    position = np.concatenate([own for _, own in places])
-    length = np.concatenate([one.length for one in told])
-    parent = np.concatenate(
-        [np.where(one.parent_path >= 0, one.parent_path + first, -1) for one, first in zip(told, before, strict=False)]
-    )
-    parent_leaf = np.concatenate(
-        [np.where(one.parent_row >= 0, one.parent_row + first, -1) for one, first in zip(told, starts, strict=True)]
-    )
-    row_of_leaf = np.full(m + 1, -1)
-    row_of_leaf[leaf[leaf >= 0]] = np.flatnonzero(leaf >= 0)
-    confidence = np.minimum(confidence, np.concatenate([one.confidence for one in told])).astype(np.float32)
-    directions = [direction for one in told for direction in one.directions]
-    firsts = np.cumsum([0, *(part.content[-1] + 1 for part in parts)])
-    content = np.concatenate([part.content + first for part, first in zip(parts, firsts[:-1], strict=True)])
-    recovery = Recovery(
-        family=_placed(labels, leaf, -1),
-        trajectory=_placed(trajectory.astype(np.int32), leaf, -1),
-        position=_placed(position, leaf, -1),
-        progress=_placed((position / np.maximum(length[trajectory] - 1, 1)).astype(np.float32), leaf, np.nan),
-        confidence=_placed(confidence, leaf, np.nan),
-        leaf=leaf.astype(np.int32),
-        content=_placed(content.astype(np.int32), leaf, -1),
-        linkage=linkage,
-        edges=tree.edges,
-        cut=float(scored.lengths[scored.scores >= limit].max(initial=0.0)),
-        threshold=limit,
-        length=length,
-        parent=parent.astype(np.int32),
-        parent_row=row_of_leaf[parent_leaf],
-        direction_decided=np.array([direction.decided for direction in directions], bool),
-        direction_confidence=np.array([direction.confidence for direction in directions], np.float32),
-        seconds=seconds,
-    )
-    columns = {
-        name: np.concatenate([getattr(part.geometry, name) for part in ordered]) for name in Geometry.__annotations__
-    }
-    per_trajectory = ("straightness", "smoothness")
-    geometry = Geometry(
-        **{
-            name: values if name in per_trajectory else _placed(values, leaf, np.nan)
-            for name, values in columns.items()
-        }
-    )
-    return recovery, geometry
+    every = np.arange(len(others))
+    worked: list[WorkedBucket] = waves.work(partial(_worked, layout), every, others)
+    found = Separated.of(worked, buckets.bounds)
+    ordered = [one.ordered for one in worked]
+    changed = found.changed(worked)
+    labels = [
+        found.labels[start:stop]
+        for start, stop in zip(buckets.bounds[changed], buckets.bounds[changed + 1], strict=True)
+    ]
+    for bucket, again in zip(changed.tolist(), waves.work(partial(_ordered, layout), changed, labels), strict=True):
+        ordered[bucket] = again
+    lap("trajectories")
+    return merged(found, ordered, buckets.slot, seconds)
 
 
 def _sketched(read: Read, layout: Layout, share: int) -> Sketches:
-    parts = [sketch(rows, layout) for rows in read(share)]
-    return Sketches(*(np.concatenate(column) for column in zip(*(vars(part).values() for part in parts), strict=True)))
+    return Sketches.joined([sketch(rows, layout) for rows in read(share)])
 
 
-def _spilled(read: Read, spill: Spill, task: tuple[int, NDArray[np.int64]]) -> None:
-    share, slots = task
-    start = 0
-    for rows in read(share):
-        spill.write(slots[start : start + len(rows)], rows)
-        start += len(rows)
+def _worked(layout: Layout, others: int, rows: NDArray[np.float32]) -> WorkedBucket:
+    return work_bucket(rows, others, layout)
 
 
-def _sorted_bucket(spill: Spill, start: int, stop: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    rows = spill.read(start, stop)
-    order = canonical_order(rows)
-    return rows[order], order
-
-
-def _scored(spill: Spill, layout: Layout, task: tuple[int, int, int]) -> _ScoredBucket:
-    start, stop, others = task
-    bag, order = _sorted_bucket(spill, start, stop)
-    split = split_weights(bag, layout)
-    assert split is not None
-    rows = split.rows.numpy()
-    distances = cosine_distances(rows, precision=torch.float32)
-    tree = spanning_tree(distances, rows)
-    return _ScoredBucket(score_edges(distances, tree, split, others), tree, order, content_numbers(bag))
-
-
-def _ordered(spill: Spill, layout: Layout, task: tuple[int, int, NDArray[np.int32]]) -> _OrderedBucket:
-    start, stop, labels = task
-    bag, _ = _sorted_bucket(spill, start, stop)
-    found = lineages(bag, content_numbers(bag), groups(labels), layout)
-    return _OrderedBucket(found, bag_geometry(bag, *found.places))
-
-
-def _joined(trees: list[SpanningTree], starts: list[int]) -> SpanningTree:
-    """One tree of the buckets' own, joined at height 1."""
-    between = np.stack([starts[:-1], starts[1:]], axis=1).astype(np.int32)
-    edges = np.concatenate([*(tree.edges + start for tree, start in zip(trees, starts, strict=True)), between])
-    heights = np.concatenate([*(tree.heights for tree in trees), np.ones(len(between))])
-    ascending = np.argsort(heights, kind="stable")
-    return SpanningTree(edges[ascending].astype(np.int32), heights[ascending])
-
-
-def _placed(values: NDArray[Any], leaf: NDArray[np.int64], missing: float) -> NDArray[Any]:
-    """Values of leaves, for all rows."""
-    placed = np.full(len(leaf), missing, values.dtype)
-    placed[leaf >= 0] = values[leaf[leaf >= 0]]
-    return placed
+def _ordered(layout: Layout, labels: NDArray[np.int32], rows: NDArray[np.float32]) -> OrderedRows:
+    return order_bucket(rows, labels, layout)

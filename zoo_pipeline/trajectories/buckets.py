@@ -1,22 +1,28 @@
-"""Buckets: the rows that are compared in full width, apart from all others; and the file where they lie together."""
+"""Buckets: the rows that are compared in full width, apart from all others; and the waves in which that is done."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from zoo_pipeline.errors import ZooError
 from zoo_pipeline.trajectories.components import connected
+from zoo_pipeline.trajectories.crew import Crew
 from zoo_pipeline.trajectories.distances import MOST_CHECKPOINTS
 from zoo_pipeline.trajectories.neighbours import alike
 from zoo_pipeline.trajectories.sketch import Sketches
 
-BUCKET_ROWS = 2_048  # of several components together; one that is larger has a bucket of its own
+BUCKET_ROWS = 512  # of several components together; one that is larger has a bucket of its own
 _ROW_COSINE = 0.5  # of two rows' sketches
 _CENTRE_COSINE = 0.35  # of two components' centres: 5.6 standard deviations of unrelated sketches
-_ROUNDS = 3
+_ROW_LISTS, _CENTRE_LISTS = 2, 4  # centres are few, so that more can be spent on each
+_ROUNDS = 10  # at most; mostly nothing is left to be joined after a few
+_SUMMED_ROWS = 65_536
+_PARTS_PER_WORKER = 16
+_BYTES_OF_A_PAIR = 8  # its distance, and what is made of it
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,76 +35,99 @@ class Buckets:
         components: int64[b], in each bucket, of rows that are alike by their sketches.
     """
 
-    slot: NDArray[np.int64]
-    bounds: NDArray[np.int64]
-    components: NDArray[np.int64]
+    slot: Integers
+    bounds: Integers
+    components: Integers
 
     @classmethod
-    def of(cls, sketches: Sketches) -> "Buckets":
+    def of(cls, sketches: Sketches, most_rows: int, crew: Crew) -> "Buckets":
         """Put rows together that may belong together; the result follows the rows however they are shuffled.
+
+        Args:
+            sketches: of all rows.
+            most_rows: of a bucket, unless they are all alike; and at most `BUCKET_ROWS`.
+            crew: who compares the sketches.
 
         Raises:
             ZooError: more rows are all alike than one machine can compare.
         """
         finite = np.flatnonzero(sketches.finite)
         order = finite[np.argsort(sketches.keys[finite], kind="stable")]
-        label = _components(sketches.units[order])
+        label = _components(sketches.codes[order], crew)
         sizes = np.bincount(label)
         if sizes.max(initial=0) > MOST_CHECKPOINTS:
             raise ZooError(
                 f"analysis: {sizes.max():,} checkpoints are alike, one by one, and would be compared each with each; "
                 f"expected at most {MOST_CHECKPOINTS:,}: analyse fewer at once"
             )
-        bounds, components = _filled(sizes.tolist())
+        bounds, components = _filled(sizes.tolist(), min(BUCKET_ROWS, most_rows))
         slot = np.full(len(sketches.finite), -1)
         slot[order[np.argsort(label, kind="stable")]] = np.arange(len(order))
         return cls(slot, bounds, components)
 
+    def waves(self, chosen: Integers, row_bytes: int, memory_bytes: int, workers: int) -> list[list[Integers]]:
+        """Cut some buckets into waves that there is memory for, and each wave into parts, several for each worker.
 
-class Spill:
-    """A file of rows by slot, on a local disk."""
-
-    def __init__(self, path: Path, dimension: int) -> None:
-        self.path, self.dimension = path, dimension
-        path.touch()
-
-    def write(self, slots: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
-        """Put rows float32[m, d] into their slots; those of slot −1 are left out. Processes may write at once."""
-        file = os.open(self.path, os.O_WRONLY)
-        try:
-            for slot, row in zip(slots.tolist(), np.ascontiguousarray(rows), strict=True):
-                if slot >= 0:
-                    os.pwrite(file, row.data, slot * row.nbytes)
-        finally:
-            os.close(file)
-
-    def read(self, start: int, stop: int) -> NDArray[np.float32]:
-        """The rows of a range of slots, float32[stop − start, d]."""
-        count = (stop - start) * self.dimension
-        rows = np.fromfile(self.path, np.float32, count, offset=start * self.dimension * 4)
-        return rows.reshape(stop - start, self.dimension)
+        Raises:
+            ZooError: there is not enough memory for a single bucket.
+        """
+        rows = np.diff(self.bounds)
+        # The distances in a usual bucket are few beside its rows, and are soon gone.
+        needed = rows * row_bytes + np.where(rows > BUCKET_ROWS, _BYTES_OF_A_PAIR * rows**2, 0)
+        if (most := int(needed.max(initial=0))) > memory_bytes:
+            alike, takes, has = rows[needed.argmax()], most / 2**30, memory_bytes / 2**30
+            raise ZooError(
+                f"analysis: {alike:,} checkpoints are alike, one by one, and are compared at once, which takes "
+                f"{takes:,.1f} GiB, but there are {has:,.1f} GiB: give more by --memory"
+            )
+        return [
+            _cut(rows, wave, -(-int(rows[wave].sum()) // (_PARTS_PER_WORKER * workers)))
+            for wave in _cut(needed, chosen, memory_bytes)
+        ]
 
 
-def _components(units: NDArray[np.float32]) -> NDArray[np.int32]:
+def _cut(sizes: Integers, buckets: Integers, most: int) -> list[Integers]:
+    """Cut buckets into stretches of at most such a size, but for single ones that are larger."""
+    cuts, total = [], 0
+    for at, size in enumerate(sizes[buckets].tolist()):
+        if at and total + size > most:
+            cuts.append(at)
+            total = 0
+        total += size
+    return np.split(buckets, cuts)
+
+
+def _components(codes: NDArray[np.int8], crew: Crew) -> NDArray[np.int32]:
     """Label rows by what connects those that are alike, and then components whose centres are alike."""
-    label = connected(alike(units, _ROW_COSINE), len(units))
+    label = connected(alike(codes, _ROW_COSINE, _ROW_LISTS, crew), len(codes))
     for _ in range(_ROUNDS):
-        centres = np.zeros((int(label.max(initial=-1)) + 1, units.shape[1]), np.float32)
-        np.add.at(centres, label, units)
-        centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), np.float32(1e-12))
-        pairs = alike(centres, _CENTRE_COSINE)
+        centres = _centres(codes, label)
+        pairs = alike(centres, _CENTRE_COSINE, _CENTRE_LISTS, crew)
         if not len(pairs):
             break
         label = connected(pairs, len(centres))[label]
     return label
 
 
-def _filled(sizes: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _centres(codes: NDArray[np.int8], label: NDArray[np.int32]) -> NDArray[np.float32]:
+    """The mean direction of each component, up to its length: float32[components, k]."""
+    centres = np.zeros((int(label.max(initial=-1)) + 1, codes.shape[1]), np.float32)
+    for start in range(0, len(codes), _SUMMED_ROWS):
+        some = codes[start : start + _SUMMED_ROWS].astype(np.float32)
+        some /= np.maximum(np.linalg.norm(some, axis=1, keepdims=True), np.float32(1e-12))
+        own = label[start : start + _SUMMED_ROWS]
+        found, place = np.unique(own, return_inverse=True)
+        sums = csr_array((np.ones(len(own), np.float32), (place, np.arange(len(own)))), shape=(len(found), len(own)))
+        centres[found] += sums @ some
+    return centres
+
+
+def _filled(sizes: list[int], most_rows: int) -> tuple[Integers, Integers]:
     """Fill buckets with components, in their order: where buckets begin, and how many components each has."""
     bounds, end = [0], 0
     components: list[int] = []
     for size in sizes:
-        if components and end + size - bounds[-1] <= BUCKET_ROWS:
+        if components and end + size - bounds[-1] <= most_rows:
             components[-1] += 1
         else:
             if components:

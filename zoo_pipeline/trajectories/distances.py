@@ -1,5 +1,6 @@
 """Cosine distances: all pairs as one matrix, and chosen pairs to full float64 accuracy."""
 
+from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
@@ -14,6 +15,7 @@ DEFAULT_MEMORY_LIMIT_BYTES = 4 * 2**30
 MOST_CHECKPOINTS = isqrt(DEFAULT_MEMORY_LIMIT_BYTES // 4)  # whose distances, float32, fit into it
 _BLOCK_ROWS = 1024
 _TILE_ROWS = 256
+_CACHED_ROWS = 64
 
 
 def cosine_distances(
@@ -86,18 +88,45 @@ def cosine_distance_of_pairs(
         float64[p].
     """
     result = np.empty(len(first), np.float64)
+    used, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    one, two = torch.from_numpy(place.reshape(2, -1))
     rows = torch.from_numpy(weights)
-    for start in range(0, len(first), _BLOCK_ROWS):
-        u = _units(rows[torch.from_numpy(first[start : start + _BLOCK_ROWS].astype(np.int64))])
-        v = _units(rows[torch.from_numpy(second[start : start + _BLOCK_ROWS].astype(np.int64))])
-        distance = 0.5 * (u - v).square_().sum(1)
-        one_is_zero = u.any(1) != v.any(1)
-        result[start : start + _BLOCK_ROWS] = torch.where(one_is_zero, 1.0, distance).numpy()
-    return result
+    if len(used) > _BLOCK_ROWS:  # too many to hold them twice
+        for start in range(0, len(first), _BLOCK_ROWS // 2):
+            some = slice(start, start + _BLOCK_ROWS // 2)
+            result[some] = cosine_distance_of_pairs(weights, first[some], second[some])
+        return result
+    units = UnitRows.of(rows[torch.from_numpy(used)])
+    return units.distances(one, two)
 
 
-def _units(rows: Tensor) -> Tensor:
-    """Scale the rows to length one in float64; a row of zeros stays zero."""
-    units = rows.double()
-    norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
-    return units.div_(torch.where(norms == 0, 1.0, norms))
+@dataclass(frozen=True)
+class UnitRows:
+    """Some rows scaled to length one, float64[n, d]; rows of zeros stay zero and are marked, bool[n]."""
+
+    units: Tensor
+    zero: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> "UnitRows":
+        """Scale rows."""
+        units = rows.double()
+        norms = torch.linalg.vector_norm(units, dim=1, keepdim=True)
+        zero = norms == 0
+        return cls(units.div_(norms.masked_fill_(zero, 1.0)), zero[:, 0])
+
+    def every_distance(self) -> NDArray[np.float32]:
+        """All cosine distances, as `cosine_distances` of the rows, float32[n, n]."""
+        products = self.units @ self.units.T
+        distances = (1 - (products + products.T) / 2).clamp_(min=0).fill_diagonal_(0)
+        distances[self.zero[:, None] & self.zero] = 0
+        return distances.float().numpy()
+
+    def distances(self, one: Tensor, two: Tensor) -> NDArray[np.float64]:
+        """Those of pairs of rows int64[p], as `cosine_distance_of_pairs`."""
+        result = torch.empty(len(one), dtype=torch.float64)
+        for start in range(0, len(one), _CACHED_ROWS):
+            some = slice(start, start + _CACHED_ROWS)
+            result[some] = (self.units[one[some]] - self.units[two[some]]).square_().sum(1).mul_(0.5)
+        result[self.zero[one] != self.zero[two]] = 1.0
+        return result.numpy()

@@ -12,7 +12,7 @@ centred part, row means and column means, which independent renumberings of both
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import prod, sqrt
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from torch import Tensor
 
 from zoo_pipeline.models.layout import Layout, TensorSlice
 from zoo_pipeline.trajectories.magnitudes import in_range
+
+_CACHED_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -84,22 +86,47 @@ class HiddenUnits:
 
     def split(self, weights: Tensor) -> "Split":
         """Split weights float[n, d] into what the renumbering of each hidden layer moves, and of each two."""
-        single: list[list[Tensor]] = [[] for _ in self.sizes]
-        double: list[Tensor] = []
+        features, pairs = [0] * len(self.sizes), []
         for use in self.uses:
+            outputs, inputs, rest = use.shape
+            if use.outer is not None:
+                features[use.outer] += inputs * rest if use.inner is None else rest
+            if use.inner is not None:
+                features[use.inner] += outputs * rest if use.outer is None else rest
+            if use.outer is not None and use.inner is not None:
+                pairs.append(use.shape)
+        layers = tuple(zip(self.sizes, features, strict=True))
+        width = sum(size * wide for size, wide in layers) + sum(prod(shape) for shape in pairs)
+        split = Split(weights.new_empty(len(weights), width), layers, tuple(pairs), weights.new_empty(len(weights)))
+        single, double = split.single, iter(split.double)
+        filled = [0] * len(self.sizes)
+
+        def place(layer: int | None) -> Tensor:
+            """The next columns of what is to be known of a hidden layer, float[n, units, …]."""
+            assert layer is not None
+            start = filled[layer]
+            filled[layer] += wide
+            return single[layer][:, :, start : start + wide]
+
+        for use in self.uses:
+            outputs, inputs, rest = use.shape
             values = weights[:, use.columns].reshape(len(weights), *use.shape)
             if use.inner is None:
-                assert use.outer is not None
-                single[use.outer].append((values - values.mean(1, keepdim=True)).flatten(2))
+                wide, flat = inputs * rest, values.flatten(2)
+                torch.sub(flat, flat.mean(1, keepdim=True), out=place(use.outer))
             elif use.outer is None:
-                single[use.inner].append((values - values.mean(2, keepdim=True)).transpose(1, 2).flatten(2))
+                wide = outputs * rest
+                centred = (values - values.mean(2, keepdim=True)).transpose(1, 2)
+                place(use.inner).copy_(centred.flatten(2))
             else:
+                wide = rest
                 rows, columns = values.mean(2, keepdim=True), values.mean(1, keepdim=True)
                 mean = rows.mean(1, keepdim=True)
-                single[use.outer].append((rows - mean).flatten(2) * sqrt(use.shape[1]))
-                single[use.inner].append((columns - mean).transpose(1, 2).flatten(2) * sqrt(use.shape[0]))
-                double.append(values - rows - columns + mean)
-        return Split([torch.cat(features, 2) for features in single], double)
+                place(use.outer).copy_((rows - mean).flatten(2) * sqrt(inputs))
+                place(use.inner).copy_((columns - mean).transpose(1, 2).flatten(2) * sqrt(outputs))
+                torch.sub(values, rows, out=next(double)).sub_(columns).add_(mean)
+        split.squares.copy_(_products(split.rows, split.rows))
+        return split
 
 
 @dataclass(frozen=True)
@@ -107,32 +134,46 @@ class Split:
     """n networks without what no renumbering moves; their inner products are those of the rest.
 
     Attributes:
-        single: of each hidden layer, float[n, units, features], centred over the units.
-        double: of each weight between two hidden layers, float[n, outputs, inputs, rest], centred over both.
+        rows: all of it, float[n, features].
+        layers: units and features of each hidden layer.
+        pairs: outputs, inputs and rest of each weight between two hidden layers.
+        squares: float[n], squared lengths of the rows.
     """
 
-    single: list[Tensor]
-    double: list[Tensor]
+    rows: Tensor
+    layers: tuple[tuple[int, int], ...]
+    pairs: tuple[tuple[int, int, int], ...]
+    squares: Tensor
 
     @property
-    def rows(self) -> Tensor:
-        """All of it, float[n, features]."""
-        return torch.cat([part.flatten(1) for part in (*self.single, *self.double)], 1)
+    def single(self) -> list[Tensor]:
+        """Of each hidden layer, float[n, units, features], centred over the units; views."""
+        parts = self._parts[: len(self.layers)]
+        return [part.view(len(part), *shape) for part, shape in zip(parts, self.layers, strict=True)]
+
+    @property
+    def double(self) -> list[Tensor]:
+        """Of each weight between two hidden layers, float[n, outputs, inputs, rest], centred over both; views."""
+        parts = self._parts[len(self.layers) :]
+        return [part.view(len(part), *shape) for part, shape in zip(parts, self.pairs, strict=True)]
+
+    @property
+    def _parts(self) -> tuple[Tensor, ...]:
+        return torch.split(self.rows, [prod(shape) for shape in (*self.layers, *self.pairs)], 1)
 
     def take(self, rows: Tensor | slice) -> "Split":
         """Some of the networks, by their numbers."""
-        return Split([part[rows] for part in self.single], [part[rows] for part in self.double])
+        return Split(self.rows[rows], self.layers, self.pairs, self.squares[rows])
 
     def cosines(self, other: "Split") -> tuple[Tensor, Tensor]:
         """Cosine of each row with the other's row, and its variance over all renumberings of one: float[n] each.
 
         A network of which nothing is left has cosine 0 and variance 1 with all.
         """
-        product, own, others = (_product(one, two) for one, two in ((self, other), (self, self), (other, other)))
-        lengths = (own * others).sqrt()
-        some = lengths > 0
-        cosine = torch.where(some, product / lengths, 0.0).clamp(-1, 1)
-        return cosine, torch.where(some, _variance(self, other) / (own * others), 1.0)
+        squared = self.squares * other.squares
+        some = squared > 0
+        cosine = torch.where(some, _products(self.rows, other.rows) / squared.sqrt(), 0.0).clamp(-1, 1)
+        return cosine, torch.where(some, _variance(self, other) / squared, 1.0)
 
 
 def split_weights(weights: NDArray[np.float32], layout: Layout | None) -> Split | None:
@@ -161,14 +202,18 @@ def exchange_scores(cosine: Tensor, variance: Tensor) -> Tensor:
     return torch.sign(cosine) * torch.sqrt(-torch.log1p(-cosine.square()) / variance)
 
 
-def _product(one: Split, two: Split) -> Tensor:
-    parts = zip((*one.single, *one.double), (*two.single, *two.double), strict=True)
-    return torch.stack([(left * right).flatten(1).sum(1) for left, right in parts]).sum(0)
+def _products(one: Tensor, two: Tensor) -> Tensor:
+    """Inner products of rows, float[n]; a few rows at a time, so that their products stay in the cache."""
+    products = one.new_empty(len(one))
+    for start in range(0, len(one), _CACHED_ROWS):
+        some = slice(start, start + _CACHED_ROWS)
+        torch.sum(one[some] * two[some], 1, out=products[some])
+    return products
 
 
 def _variance(one: Split, two: Split) -> Tensor:
     """Of the inner products, over independent renumberings of all hidden layers of one side."""
-    terms = [torch.zeros(len(one.single[0]), dtype=one.single[0].dtype, device=one.single[0].device)]
+    terms = [torch.zeros_like(one.squares)]
     for left, right in zip(one.single, two.single, strict=True):
         terms.append(torch.bmm(left, right.mT).square().sum((1, 2)) / max(left.shape[1] - 1, 1))
     for left, right in zip(one.double, two.double, strict=True):

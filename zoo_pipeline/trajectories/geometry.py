@@ -54,15 +54,13 @@ def path_geometry(path: NDArray[np.floating]) -> Geometry:
     """
     points = np.asarray(path, np.float64)
     steps = np.diff(points, axis=0)
-    lengths = np.linalg.norm(steps, axis=1)
+    lengths = _lengths(steps)
     units = np.divide(steps, lengths[:, None], out=np.full_like(steps, np.nan), where=lengths[:, None] > 0)
-    angle = 2 * np.arctan2(
-        np.linalg.norm(units[1:] - units[:-1], axis=1), np.linalg.norm(units[1:] + units[:-1], axis=1)
-    )
-    chord = np.linalg.norm(points[2:] - points[:-2], axis=1)
+    angle = 2 * np.arctan2(_lengths(units[1:] - units[:-1]), _lengths(units[1:] + units[:-1]))
+    chord = _lengths(points[2:] - points[:-2])
     curvature = np.divide(2 * np.sin(angle), chord, out=np.full_like(chord, np.nan), where=chord > 0)
     arc_length = np.concatenate([[0.0], np.cumsum(lengths)])
-    displacement = np.linalg.norm(points - points[0], axis=1)
+    displacement = _lengths(points - points[0])
     turns = angle[np.isfinite(angle)]
     return Geometry(
         step_length=np.concatenate([[np.nan], lengths]),
@@ -106,6 +104,11 @@ def bag_geometry(
         straightness[number] = path.straightness
         smoothness[number] = path.smoothness
     return Geometry(step_length, turning_angle, curvature, arc_length, displacement, straightness, smoothness)
+
+
+def _lengths(rows: Floats) -> Floats:
+    """Euclidean lengths of rows, float64[n]."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows)))
 
 
 def _inner(values: Floats, n: int) -> Floats:

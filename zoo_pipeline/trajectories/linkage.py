@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from zoo_pipeline.trajectories.components import connected, groups
-from zoo_pipeline.trajectories.distances import cosine_distance_of_pairs, cosine_distances
+from zoo_pipeline.trajectories.distances import UnitRows, cosine_distance_of_pairs, cosine_distances
 
 # Distances above it are long beside the rounding of products in float32, some 1e-7.
 _CLOSE = 0.01
+_TOGETHER = 512  # rows whose units are held at once
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,28 @@ def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32]) 
     """
     edges = minimum_spanning_edges(distances)
     close = distances[edges[:, 0], edges[:, 1]] < _CLOSE
-    finer = [edges[~close]]
+    finer, heights = [edges[~close]], [cosine_distance_of_pairs(weights, *edges[~close].T)]
     for group in groups(connected(edges[close], len(weights))):
         if len(group) > 1:
-            accurate = cosine_distances(weights[group])
+            accurate, own, lengths = _accurate(weights[group])
             distances[np.ix_(group, group)] = accurate
-            finer.append(group[minimum_spanning_edges(accurate)].astype(np.int32))
-    edges = np.concatenate(finer)
-    heights = cosine_distance_of_pairs(weights, edges[:, 0], edges[:, 1])
-    ascending = np.argsort(heights, kind="stable")
-    return SpanningTree(edges[ascending], heights[ascending])
+            finer.append(group[own].astype(np.int32))
+            heights.append(lengths)
+    every = np.concatenate(heights)
+    ascending = np.argsort(every, kind="stable")
+    return SpanningTree(np.concatenate(finer)[ascending], every[ascending])
+
+
+def _accurate(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float64]]:
+    """Distances of close rows from products in float64, the edges of their tree, and the lengths of these."""
+    if len(rows) > _TOGETHER:
+        distances = cosine_distances(rows)
+        edges = minimum_spanning_edges(distances)
+        return distances, edges, cosine_distance_of_pairs(rows, *edges.T)
+    units = UnitRows.of(torch.from_numpy(rows))
+    distances = units.every_distance()
+    edges = minimum_spanning_edges(distances)
+    return distances, edges, units.distances(*torch.from_numpy(edges.astype(np.int64)).T)
 
 
 def linkage_table(tree: SpanningTree) -> NDArray[np.float64]:
@@ -102,10 +116,10 @@ def linkage_table(tree: SpanningTree) -> NDArray[np.float64]:
             node = parent[node]
         return node
 
-    table = np.empty((n - 1, 4), np.float64)
-    for k, (one, other) in enumerate(tree.edges.tolist()):
-        low, high = sorted((root(one), root(other)))
-        parent[low] = parent[high] = n + k
-        size[n + k] = size[low] + size[high]
-        table[k] = low, high, tree.heights[k], size[n + k]
-    return table
+    lower, higher, joined = ([0] * (n - 1) for _ in range(3))
+    for k, (one, other) in enumerate(zip(*tree.edges.T.tolist(), strict=True)):
+        first, second = root(one), root(other)
+        parent[first] = parent[second] = n + k
+        size[n + k] = joined[k] = size[first] + size[second]
+        lower[k], higher[k] = (first, second) if first < second else (second, first)
+    return np.stack([np.array(column, np.float64) for column in (lower, higher, tree.heights, joined)], axis=1)

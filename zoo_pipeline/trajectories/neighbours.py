@@ -1,52 +1,82 @@
 """Neighbours: pairs of rows that are alike by their sketches, found without looking at all pairs."""
 
+from functools import partial
+from itertools import pairwise
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zoo_pipeline.trajectories.crew import Crew
+
 ALL_PAIRS_UP_TO = 8_192
-_LISTS = 2  # that each row is put on
 _KEPT = 4  # neighbours of each row from each list
 _BLOCK_ROWS = 4_096
+_LISTED_ROWS = 65_536  # that are worked on at once
+
+Codes = NDArray[Any]  # int8 or float32
 
 
-def alike(units: NDArray[np.float32], least: float) -> NDArray[np.int64]:
+def alike(codes: Codes, least: float, lists: int, crew: Crew) -> NDArray[np.int64]:
     """Pair each row with the few that are most alike to it.
 
     Up to `ALL_PAIRS_UP_TO` rows all are compared. Of more, every √n-th is a pivot, each row goes on the lists of the
     pivots nearest to it, and is compared with the others there: O(n^1.5).
 
     Args:
-        units: float32[n, k], of length 1, in an order that has nothing to do with how alike rows are.
+        codes: int8[n, k] or float32[n, k], of any lengths, in an order that has nothing to do with how alike rows are.
         least: cosine that a pair has at least.
+        lists: that each row is put on; with more of them fewer pairs are missed.
+        crew: who compares.
 
     Returns:
         int64[p, 2], pairs of rows; a pair can come twice.
     """
-    rows = torch.from_numpy(units)
-    n = len(rows)
+    n = len(codes)
     if n <= ALL_PAIRS_UP_TO:
-        return _within(rows, torch.arange(n), least).numpy()
-    pivots = rows[:: max(1, n // isqrt(n))].T.contiguous()
-    lists = torch.cat([(block @ pivots).topk(_LISTS, 1).indices for block in torch.split(rows, _BLOCK_ROWS)])
-    number, place = lists.flatten().sort(stable=True)
-    sizes = torch.bincount(number).tolist()
-    member = place // _LISTS
-    return torch.cat([_within(rows, members, least) for members in torch.split(member, sizes)]).numpy()
+        return _within(codes, least, np.arange(n))
+    pivots = np.ascontiguousarray(codes[:: max(1, n // isqrt(n))])
+    starts = [*range(0, n, _LISTED_ROWS), n]
+    chosen = np.concatenate(list(crew.map(partial(_listed, codes, pivots, lists), list(pairwise(starts))))).reshape(-1)
+    order = np.argsort(chosen, kind="stable")
+    sizes = np.bincount(chosen, minlength=len(pivots))
+    members = np.split((order // lists).astype(np.int32), np.cumsum(sizes)[:-1])
+    batch = np.cumsum(sizes) // _LISTED_ROWS
+    batches = [[members[number] for number in np.flatnonzero(batch == which)] for which in np.unique(batch)]
+    return np.concatenate(list(crew.map(partial(_paired, codes, least), batches)))
 
 
-def _within(rows: Tensor, members: Tensor, least: float) -> Tensor:
+def _listed(codes: Codes, pivots: Codes, lists: int, rows: tuple[int, int]) -> NDArray[np.int32]:
+    """The lists that some rows go on, int32[m, lists]."""
+    to = _units(pivots).T.contiguous()
+    chosen = [
+        (_units(codes[start : min(start + _BLOCK_ROWS, rows[1])]) @ to).topk(lists, 1).indices
+        for start in range(*rows, _BLOCK_ROWS)
+    ]
+    return torch.cat(chosen).to(torch.int32).numpy()
+
+
+def _paired(codes: Codes, least: float, lists: list[NDArray[np.int32]]) -> NDArray[np.int64]:
+    """The best pairs of some lists."""
+    return np.concatenate([_within(codes, least, members) for members in lists])
+
+
+def _within(codes: Codes, least: float, members: NDArray[np.integer]) -> NDArray[np.int64]:
     """The best pairs among some rows."""
-    pairs = [torch.empty(0, 2, dtype=torch.int64)]
-    own = rows[members]
+    pairs = [np.empty((0, 2), np.int64)]
+    own = _units(codes[members])
     for start in range(0, len(own), _BLOCK_ROWS):
         cosines = own[start : start + _BLOCK_ROWS] @ own.T
         cosines.diagonal(start).fill_(-torch.inf)
         value, other = cosines.topk(min(_KEPT, len(own)), 1)
         chosen = value >= least
         row = torch.arange(start, start + len(cosines))[:, None].expand_as(other)
-        pairs.append(torch.stack([members[row[chosen]], members[other[chosen]]], 1))
-    return torch.cat(pairs)
+        pairs.append(np.stack([members[row[chosen].numpy()], members[other[chosen].numpy()]], 1).astype(np.int64))
+    return np.concatenate(pairs)
+
+
+def _units(codes: Codes) -> Tensor:
+    return torch.nn.functional.normalize(torch.from_numpy(codes.astype(np.float32)))

@@ -15,6 +15,7 @@ from zoo_pipeline.trajectories.exchange import split_weights
 from zoo_pipeline.trajectories.recovery import Recovery
 
 Ints = NDArray[np.integer]
+_MOST_CELLS = 10_000_000  # of the table that scikit-learn's adjusted mutual information goes through
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class TrajectoryScores:
 
 def score(
     recovery: Recovery,
-    weights: NDArray[np.float32],
+    weights: NDArray[np.float32] | None,
     model_id: Ints | None = None,
     epoch: Ints | None = None,
     layout: Layout | None = None,
@@ -87,7 +88,7 @@ def score(
 
     Args:
         recovery: of these weights.
-        weights: float32[n, d].
+        weights: float32[n, d]; None where they are not at hand, and the margin is not wanted.
         model_id: int[n], the true trajectory of each row, numbered through where several runs are analysed together;
             negative where unknown. Rows of unknown truth and rows that the recovery left out are not scored.
         epoch: int[n], or another whole number that orders the rows of a model; negative where unknown.
@@ -119,7 +120,7 @@ def score(
     taus = [abs(order.tau) for order in orders]
     return replace(
         partition,
-        margin=_margin(recovery, weights, model_id, epoch, layout),
+        margin=None if weights is None else _margin(recovery, weights, model_id, epoch, layout),
         kendall_tau_mean=_mean(taus),
         kendall_tau_min=min(taus, default=None),
         order_exact=_mean([tau == 1 for tau in taus]),
@@ -165,11 +166,17 @@ def score_trajectories(recovery: Recovery, model_id: Ints, epoch: Ints | None = 
     return scores
 
 
-def _agreement(true: Ints, found: Ints) -> tuple[float, float]:
-    """Adjusted Rand index and adjusted mutual information of two partitions; exactly 1 where they are equal."""
+def _agreement(true: Ints, found: Ints) -> tuple[float, float | None]:
+    """Adjusted Rand index and adjusted mutual information of two partitions; exactly 1 where they are equal.
+
+    The latter is None where it would take hours.
+    """
     pairs = len(np.unique(np.stack([true, found], axis=1), axis=0))
-    if pairs == len(np.unique(true)) == len(np.unique(found)):
-        return 1.0, 1.0  # scikit-learn's AMI would need O(clusters²) to say so
+    clusters = len(np.unique(true)), len(np.unique(found))
+    if (pairs, pairs) == clusters:
+        return 1.0, 1.0
+    if clusters[0] * clusters[1] > _MOST_CELLS:
+        return float(adjusted_rand_score(true, found)), None
     return float(adjusted_rand_score(true, found)), float(adjusted_mutual_info_score(true, found))
 
 

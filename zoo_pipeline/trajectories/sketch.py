@@ -1,5 +1,6 @@
 """Sketches: random projections that keep what the separation compares, in a small part of its memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ from zoo_pipeline.trajectories.exchange import split_weights
 WIDTH = 256  # cosines are right within 1/√WIDTH, one standard deviation
 _SEED = 0
 _KEY_COLUMNS = 64
+_LARGEST = 127  # of a coordinate
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,23 @@ class Sketches:
     """What is kept of n rows.
 
     Attributes:
-        units: float32[n, WIDTH], the directions of the rows; 0 where a row has none, or is not finite.
+        codes: int8[n, WIDTH], the directions of the rows, each scaled so that its largest coordinate is ±127; 0 where
+            a row has no direction, or is not finite.
         keys: uint64[n], numbers that follow from the weights alone, to order rows by.
         finite: bool[n], whether all weights are.
     """
 
-    units: NDArray[np.float32]
+    codes: NDArray[np.int8]
     keys: NDArray[np.uint64]
     finite: NDArray[np.bool_]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Sketches"]) -> "Sketches":
+        """The sketches of all rows, part by part."""
+        none = cls(np.empty((0, WIDTH), np.int8), np.empty(0, np.uint64), np.empty(0, bool))
+        return cls(
+            *(np.concatenate(column) for column in zip(*(vars(part).values() for part in (none, *parts)), strict=True))
+        )
 
 
 def sketch(weights: NDArray[np.float32], layout: Layout | None) -> Sketches:
@@ -35,12 +46,15 @@ def sketch(weights: NDArray[np.float32], layout: Layout | None) -> Sketches:
 
     What no renumbering of hidden units moves is left out, where the layout tells it.
     """
-    finite = np.asarray(np.isfinite(weights).all(axis=1))
-    held = np.where(finite[:, None], weights, np.float32(0))
+    finite = np.asarray(np.isfinite(weights.sum(axis=1)))  # a sum that overflows is looked at again
+    finite[~finite] = np.isfinite(weights[~finite]).all(axis=1)
+    held = np.where(finite[:, None], weights, np.float32(0))  # a copy: what is read from a file is not writable
     split = split_weights(held, layout)
     rows = torch.from_numpy(held) if split is None else split.rows
-    units = torch.nn.functional.normalize(rows @ _projection(rows.shape[1]))
-    return Sketches(units.numpy(), _keys(held), finite)
+    projected = rows @ _projection(rows.shape[1])
+    largest = projected.abs().amax(1, keepdim=True)
+    codes = (projected * (_LARGEST / torch.where(largest == 0, 1.0, largest))).round_().to(torch.int8)
+    return Sketches(codes.numpy(), _keys(held), finite)
 
 
 @lru_cache(maxsize=1)
