@@ -166,7 +166,7 @@ def test_the_calibration_curve_counts_what_is_right_by_confidence():
 
 
 def test_the_benchmark_prints_a_table_and_one_json_line_last(monkeypatch, capsys):
-    monkeypatch.setattr(recovery, "make", lambda name, seed, **given: make(name, seed, starts=6))
+    monkeypatch.setattr(recovery, "draw", lambda name, seed, *given: make(name, seed, starts=6))
     monkeypatch.setattr(sys, "argv", ["recovery", "--scenario", "tetris-adam", "strangers", "--repeats", "2"])
     recovery.main()
     *table, line = capsys.readouterr().out.splitlines()
