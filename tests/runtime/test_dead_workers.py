@@ -13,7 +13,7 @@ from ray import cloudpickle
 
 from zoo_pipeline.cli import main
 from zoo_pipeline.runtime import ray_executor
-from zoo_pipeline.runtime.analysis import analyze_sources
+from zoo_pipeline.runtime.analysis import _analyze_sources_here
 from zoo_pipeline.store.analyses import analysis_exists
 from zoo_pipeline.store.filesystem import Files
 
@@ -31,7 +31,7 @@ def analyze_and_die(sources, layout, out, name, *, threads: int):
 
     Files.replace = dying
     try:
-        return analyze_sources(sources, layout, out, name, threads=threads)
+        return _analyze_sources_here(sources, layout, out, name, threads=threads)
     finally:
         Files.replace = real
 
@@ -40,7 +40,7 @@ def analyze_and_die(sources, layout, out, name, *, threads: int):
 def bag(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
-    monkeypatch.setattr("zoo_pipeline.runtime.analysis.analyze_sources", analyze_and_die)
+    monkeypatch.setattr("zoo_pipeline.runtime.analysis._analyze_sources_here", analyze_and_die)
     random = np.random.default_rng(0)
     paths = 5 * random.normal(size=(3, 1, 40)) + np.cumsum(0.3 * random.normal(size=(3, 5, 40)), axis=1)
     pq.write_table(pa.table({"weights": paths.reshape(15, 40).tolist()}), "x.parquet")
