@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
+from zoo_pipeline.trajectories import lineage as module
+from zoo_pipeline.trajectories.branches import Branches
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
+from zoo_pipeline.trajectories.direction import Direction
 from zoo_pipeline.trajectories.lineage import lineage, lineages
 
 D = 60
@@ -78,3 +81,11 @@ def test_lineages_of_several_families_are_put_together_by_their_first_rows(start
 
 def test_an_empty_bag_has_no_lineage():
     assert lineages(np.zeros((0, 3), np.float32), np.zeros(0, int), [], None).paths == []
+
+
+def test_a_direction_against_the_tree_is_not_claimed(monkeypatch):
+    """Where the cues say that a family's trajectories run towards its root, nothing is known about the direction."""
+    branches = Branches([np.arange(4)], np.array([-1]), np.array([-1]), np.ones(4), oriented=True)
+    monkeypatch.setattr(module, "decide_direction", lambda path, layout: Direction(False, 0.99, True))
+    verdict = module._shared_direction(np.zeros((4, 3), np.float32), branches, None)
+    assert (verdict.forward, verdict.confidence, verdict.decided) == (True, 0.5, False)

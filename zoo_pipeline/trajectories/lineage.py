@@ -158,6 +158,6 @@ def _shared_direction(points: NDArray[np.float32], branches: Branches, layout: L
     for path in branches.paths:
         verdict = decide_direction(points[path], layout)
         odds += (1 if verdict.forward else -1) * log(verdict.confidence / max(1 - verdict.confidence, 1e-9))
-    confidence = 1 / (1 + exp(-min(abs(odds), 30.0)))
-    # The order stays as it is: another end would not be another direction, but another tree.
-    return Direction(forward=True, confidence=confidence, decided=odds > 0 and confidence >= DECIDED_FROM)
+    # The order stays as it is, whatever speaks against it: another end would be another tree.
+    confidence = 1 / (1 + exp(-min(max(odds, 0.0), 30.0)))
+    return Direction(forward=True, confidence=confidence, decided=confidence >= DECIDED_FROM)
