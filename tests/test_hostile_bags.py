@@ -208,3 +208,10 @@ def test_a_disk_that_fills_up_at_any_file_leaves_nothing_half_written(nth, capsy
     assert line.startswith("zoo: ")
     assert line.endswith("cannot be written: No space left on device")
     assert "out/analysis/default/" in line
+
+
+def test_lists_of_no_weights_are_refused_as_such(capsys):
+    pq.write_table(pa.table({"weights": pa.array([[], []], pa.list_(pa.float32(), 0))}), "x.parquet")
+    assert main(["analyze", "x.parquet", "--out", "out", "--executor", "inline"]) == 2
+    assert "column weights: is fixed_size_list<element: float>[0], lists without a weight" in capsys.readouterr().err
+    assert not Path("out").exists()

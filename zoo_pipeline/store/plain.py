@@ -149,6 +149,8 @@ def _check(schema: pa.Schema) -> None:
     found = schema.field(WEIGHTS).type
     if not any(is_list(found) for is_list in _LISTS) or not pa.types.is_floating(found.value_type):
         raise StoreError(f"column {WEIGHTS}: is {found}, expected a list of float16, float32 or float64")
+    if pa.types.is_fixed_size_list(found) and found.list_size == 0:
+        raise StoreError(f"column {WEIGHTS}: is {found}, lists without a weight")
 
 
 def whole_numbers(table: pa.Table, name: str, rows: int) -> Integers:
