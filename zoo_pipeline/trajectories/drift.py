@@ -29,18 +29,36 @@ def drift_free_squares(points: NDArray[np.floating], progress: Floats, bandwidth
         float64[m, m], not symmetric: [v, u] measures the difference of v and u with the drift at v taken out.
     """
     coordinates = isometric_coordinates(points)
-    gaps = np.abs(progress[:, None] - progress[None, :])
-    reach = min(bandwidth_rows, len(gaps) - 1)
-    bandwidths = np.partition(gaps, reach, axis=1)[:, reach]
     squares = np.square(euclidean_distances(points))
     for start in range(0, len(coordinates), _BLOCK_ROWS):
         rows = np.arange(start, min(start + _BLOCK_ROWS, len(coordinates)))
-        operators = np.stack([_derivatives(progress - progress[v], float(bandwidths[v])) for v in rows])
-        basis = _orthonormal(operators @ coordinates)
+        basis = drift_directions(coordinates, progress, bandwidth_rows, rows)
         along = basis @ coordinates.T - basis @ coordinates[rows, :, None]
         squares[rows] -= (1 - _DRIFT_LEFT**2) * np.square(along).sum(axis=1)
     np.maximum(squares, 0.0, out=squares)
     return squares
+
+
+def drift_directions(coordinates: Floats, progress: Floats, bandwidth_rows: int, rows: NDArray[np.integer]) -> Floats:
+    """Estimate where the whole family heads at some of its rows.
+
+    Args:
+        coordinates: float64[m, r].
+        progress: float64[m], see `drift_free_squares`.
+        bandwidth_rows: see `drift_free_squares`.
+        rows: int[n].
+
+    Returns:
+        float64[n, 2, r], the first two derivatives by progress, made orthonormal; zero where there is no direction.
+    """
+    gaps = np.abs(progress[rows, None] - progress[None, :])
+    reach = min(bandwidth_rows, len(progress) - 1)
+    bandwidths = np.partition(gaps, reach, axis=1)[:, reach]
+    offsets = progress[None, :] - progress[rows, None]
+    operators = np.stack(
+        [_derivatives(offset, float(width)) for offset, width in zip(offsets, bandwidths, strict=True)]
+    )
+    return _orthonormal(operators @ coordinates)
 
 
 def isometric_coordinates(points: NDArray[np.floating]) -> Floats:

@@ -62,7 +62,7 @@ def lineage(weights: NDArray[np.float32], content: NDArray[np.integer], layout: 
     _, first, which, copies = np.unique(content, return_index=True, return_inverse=True, return_counts=True)
     distinct = weights[first]
     # Copies of one row alone may be a start that several trajectories share; of several rows they say nothing.
-    branches = unfold(distinct, copies if np.count_nonzero(copies > 1) == 1 else None)
+    branches = unfold(distinct, copies if np.count_nonzero(copies > 1) == 1 else None, layout=layout)
     if branches.oriented:
         directions = [_shared_direction(distinct, branches, layout)] * len(branches.paths)
     else:

@@ -1,0 +1,111 @@
+"""Attachment: from which row of a line a path branched off, by how its first step fits there."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from zoo_pipeline.trajectories.drift import Floats
+
+# Fitted by `python -m benchmarks.fit_forks` on development seeds of the scenarios with forks; frozen.
+OF_A_BRANCH: Mapping[str, float] = {  # that began at a row of the line
+    "way": -1.409,
+    "back": -3.873,
+    "turn": 1.867,
+    "unlike": -1.523,
+    "with_next": 1.02,
+    "with_last": -0.4965,
+    "carried": -0.08615,
+    "carried_last": 1.559,
+    "carried_next": -1.417,
+    "near": -1.573,
+}
+OF_THE_REST: Mapping[str, float] = {  # of the old run, where the line goes on with a branch
+    "way": 0.2008,
+    "back": -2.202,
+    "turn": 0.3785,
+    "unlike": -3.996,
+    "with_next": -1.093,
+    "with_last": 2.715,
+    "carried": 0.3733,
+    "carried_last": 2.344,
+    "carried_next": 0.7378,
+    "near": -7.131,
+}
+_OTHERS = (-2, -1, 1, 2)  # steps of the line, counted from one, beside which that one is new
+_MOST_CARRIED = 0.5  # of a step, from its middle: more is noise
+_LEAST = 1e-12  # relative to the squared length of the child's step
+
+
+def measure_attachment(line: Floats, first: Floats, second: Floats) -> dict[str, Floats]:
+    """Measure how n paths would branch from each row of a line.
+
+    Lengths are relative to the first step of the path.
+
+    Args:
+        line: float64[t, r], the rows of the parent from the root on, and of what continues it; t at least 3.
+        first: float64[n, r], the first row of each of n paths, none of them on the line.
+        second: float64[n, r], the row after it.
+
+    Returns:
+        float64[n, t] by name:
+            way: log of the distance from the row to the path's first.
+            back: log of the distance from the row to where the path's first step, taken once more before it, began.
+            turn: cosine of the angle between the way and the first step.
+            unlike: |way|.
+            with_next, with_last: cosine of the angle between the way and the line's step after, or before, the row.
+            carried: how many of the line's steps up to the row the path carries in itself, less those after it that it
+                does too. Carried is what a step adds that the steps beside it and the path's own first do not tell.
+            carried_last, carried_next: how far it carries the step before, or after, the row; −½ to ½ each.
+            near: min(way, 0)².
+    """
+    n = len(first)
+    own = second - first
+    length = np.linalg.norm(own, axis=1)[:, None]
+    ways = first[:, None] - line[None]
+    distance = np.maximum(np.linalg.norm(ways, axis=2), np.sqrt(_LEAST) * length)
+    behind = np.maximum(np.linalg.norm(ways - own[:, None], axis=2), np.sqrt(_LEAST) * length)
+    steps = np.diff(line, axis=0)
+    units = steps / np.linalg.norm(steps, axis=1)[:, None]
+    after, before = np.concatenate([units, units[-1:]]), np.concatenate([units[:1], units])
+    way = np.log(distance / length)
+    carried = _carried(line, steps, first, own)
+    sums = np.concatenate([np.zeros((n, 1)), carried.cumsum(axis=1)], axis=1)
+    return {
+        "way": way,
+        "back": np.log(behind / length),
+        "turn": np.einsum("ntr,nr->nt", ways, own) / (distance * length),
+        "unlike": np.abs(way),
+        "with_next": np.einsum("ntr,tr->nt", ways, after) / distance,
+        "with_last": np.einsum("ntr,tr->nt", ways, before) / distance,
+        "carried": 2 * sums - sums[:, -1:],
+        "carried_last": np.concatenate([np.full((n, 1), 0.5), carried], axis=1),
+        "carried_next": np.concatenate([carried, np.full((n, 1), -0.5)], axis=1),
+        "near": np.square(np.minimum(way, 0.0)),
+    }
+
+
+def weighted(measured: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
+    """Score every row of the line, float64[n, t]; a softmax makes probabilities of them."""
+    return np.sum([weight * measured[name] for name, weight in weights.items()], axis=0)
+
+
+def _carried(line: Floats, steps: Floats, first: Floats, own: Floats) -> Floats:
+    """Measure how far each path carries each step of the line, ½ to −½ (not at all), float64[n, t − 1].
+
+    Of a step counts what is perpendicular to the two steps before and after it and to the path's own first.
+    """
+    count = len(steps)
+    carried = np.empty((len(first), count))
+    for step in range(count):
+        others = [step + offset for offset in _OTHERS if 0 <= step + offset < count]
+        known, _ = np.linalg.qr(steps[others].T)
+        new = steps[step] - known @ (known.T @ steps[step])
+        rest = own - (own @ known) @ known.T
+        squares = np.square(rest).sum(axis=1)
+        share = np.where(squares > 0, rest @ new / np.where(squares > 0, squares, 1.0), 0.0)
+        new_by_path = new[None] - share[:, None] * rest
+        way = first - (line[step] + line[step + 1]) / 2
+        size = np.square(new_by_path).sum(axis=1)
+        inner = np.einsum("nr,nr->n", way, new_by_path)
+        carried[:, step] = np.where(size > 0, inner / np.where(size > 0, size, 1.0), 0.0)
+    return np.clip(carried, -_MOST_CARRIED, _MOST_CARRIED)

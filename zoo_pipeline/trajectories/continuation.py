@@ -1,0 +1,64 @@
+"""Continuation: which of two paths that leave one row goes on with the training before it, and which began there.
+
+What goes on keeps its momentum, its learning rate and its pace; what begins anew has an optimiser without memory.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from zoo_pipeline.trajectories.drift import Floats
+
+# Fitted by `python -m benchmarks.fit_forks` on development seeds of the scenarios with forks; frozen.
+WEIGHTS: Mapping[str, float] = {
+    "turn": 11.77,
+    "older_turn": 0.477,
+    "jump": -0.4435,
+    "trend": -9.672,
+    "slowing": 11.5,
+    "own_turn": 1.631,
+}
+
+
+def continuation_score(before: Floats, after: Floats) -> float:
+    """Score how well a path goes on with what came before it.
+
+    The difference of two paths' scores is the log-odds that the one goes on and the other began.
+
+    Args:
+        before: float64[s, r], rows up to the one that the path leaves, s at least 2; the last three count.
+        after: float64[t, r], the path's rows from its first; the first two count.
+    """
+    return sum(WEIGHTS[name] * value for name, value in measure_continuation(before, after).items())
+
+
+def measure_continuation(before: Floats, after: Floats) -> dict[str, float]:
+    """Measure a step from what came before; arguments as of `continuation_score`.
+
+    Returns:
+        `turn`: cosine of the angle between the step before and the path's first; `older_turn`: the same with the step
+        before that; `jump`: |log of the ratio of their lengths|; `trend`: how much that log differs from the one
+        before; `slowing`: log of the ratio of the path's first and second step; `own_turn`: cosine of their angle. Of
+        what is too short, a step stands for the one beside it.
+    """
+    last = before[-1] - before[-2]
+    older = before[-2] - before[-3] if len(before) > 2 else last
+    first = after[0] - before[-1]
+    second = after[1] - after[0] if len(after) > 1 else first
+    pace, earlier = _log_ratio(first, last), _log_ratio(last, older)
+    return {
+        "turn": _cosine(last, first),
+        "older_turn": _cosine(older, first),
+        "jump": abs(pace),
+        "trend": abs(pace - earlier),
+        "slowing": _log_ratio(first, second),
+        "own_turn": _cosine(first, second),
+    }
+
+
+def _cosine(one: Floats, other: Floats) -> float:
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+
+
+def _log_ratio(one: Floats, other: Floats) -> float:
+    return float(np.log(np.linalg.norm(one) / np.linalg.norm(other)))

@@ -1,0 +1,133 @@
+"""Cover: the rows of a family divided into smooth paths, by which two neighbours every row lies best between."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import coo_array
+
+from zoo_pipeline.trajectories.drift import Floats
+from zoo_pipeline.trajectories.ordering import euclidean_distances
+from zoo_pipeline.trajectories.smoothness import END, Smoothness
+
+Rows = NDArray[np.int64]
+
+# Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen. Costs are natural logarithms of distance.
+_NEIGHBOURS = 20
+_PRUNED_FROM = 2.0  # ends above a row's best choice: worse ones are not looked at
+_LEAST_TURN = 0.3  # of a path's progress, that it gives back: there it is two paths joined by their ends
+_BESIDE_TURN = 3  # rows of the turn within which the joint is looked for
+_SHORTEST_TURNING = 6
+_GAP = 1e-3  # relative, between the cover and the best possible
+_SEARCH_NODES = 200  # of the solver; a bound in seconds would make the answer depend on the machine
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What rows may choose: the c-th choice is two neighbours, one (−1 for the other), or none, of row[c]."""
+
+    row: Rows
+    first: Rows
+    second: Rows
+    cost: Floats
+
+
+def smooth_cover(smoothness: Smoothness) -> list[Rows]:
+    """Divide the rows of a family into paths, each of which passes its rows smoothly.
+
+    Every row chooses two neighbours, or one and an end, or none. The choices are made together, a row being chosen by
+    those it chooses, at the least total cost: an integer program, which is nearly its own relaxation.
+
+    A path that comes nearer the root again, as two siblings joined by their last rows do, is cut at the turn.
+
+    Args:
+        smoothness: of a family of at least two rows.
+
+    Returns:
+        The rows of each path, in order up to reversal; every row is in exactly one.
+    """
+    choices = _choices(smoothness)
+    neighbours = _least_cost(choices, len(smoothness.coordinates))
+    return [part for path in _paths(neighbours) for part in _cut_at_turns(smoothness, path)]
+
+
+def _choices(smoothness: Smoothness) -> _Choices:
+    """List and price what every row may choose."""
+    near = _near(smoothness.coordinates)
+    rows, firsts, seconds, costs = [], [], [], []
+    for row, beside in enumerate(map(np.flatnonzero, near)):
+        two = smoothness.of_pairs(row, beside)
+        one = two.min(axis=1) if len(beside) > 1 else np.zeros(1)
+        best = float(one.min())
+        first, second = np.nonzero(np.triu(two <= best + _PRUNED_FROM * END, 1))
+        alone = np.flatnonzero(one <= best + _PRUNED_FROM * END)
+        rows.append(np.full(len(first) + len(alone) + 1, row))
+        firsts.append(np.concatenate([beside[first], beside[alone], [-1]]))
+        seconds.append(np.concatenate([beside[second], np.full(len(alone) + 1, -1)]))
+        costs.append(np.concatenate([two[first, second], one[alone] + END, [best + 2 * END]]))
+    return _Choices(*map(np.concatenate, (rows, firsts, seconds, costs)))
+
+
+def _near(coordinates: Floats) -> NDArray[np.bool_]:
+    """Whether one of two rows is among the nearest of the other, bool[m, m]."""
+    distances = euclidean_distances(coordinates)
+    np.fill_diagonal(distances, np.inf)
+    count = min(_NEIGHBOURS, len(distances) - 1)
+    near = np.zeros(distances.shape, bool)
+    np.put_along_axis(near, np.argsort(distances, axis=1, kind="stable")[:, :count], values=True, axis=1)
+    return near | near.T
+
+
+def _least_cost(choices: _Choices, m: int) -> list[list[int]]:
+    """Let every row choose, at the least total cost, such that it is chosen by those it chooses."""
+    number = np.tile(np.arange(len(choices.row)), 2)
+    chooser, chosen = np.tile(choices.row, 2), np.concatenate([choices.first, choices.second])
+    number, chooser, chosen = (values[chosen >= 0] for values in (number, chooser, chosen))
+    low, high = np.minimum(chooser, chosen), np.maximum(chooser, chosen)
+    _, edge = np.unique(low * m + high, return_inverse=True)
+    shape = (int(edge.max(initial=-1)) + 1, len(choices.row))
+    mutual = coo_array((np.where(chooser == low, 1.0, -1.0), (edge, number)), shape=shape).tocsr()
+    once = coo_array((np.ones(shape[1]), (choices.row, np.arange(shape[1]))), shape=(m, shape[1])).tocsr()
+    solved = milp(
+        choices.cost,
+        constraints=[LinearConstraint(once, 1, 1), *([LinearConstraint(mutual, 0, 0)] if shape[0] else [])],
+        integrality=np.ones(shape[1]),
+        bounds=Bounds(0, 1),
+        options={"mip_rel_gap": _GAP, "node_limit": _SEARCH_NODES},
+    )
+    neighbours: list[list[int]] = [[] for _ in range(m)]
+    for choice in np.flatnonzero(solved.x > 0.5):
+        pair = (int(choices.first[choice]), int(choices.second[choice]))
+        neighbours[choices.row[choice]] = [row for row in pair if row >= 0]
+    return neighbours
+
+
+def _paths(neighbours: list[list[int]]) -> list[Rows]:
+    """Walk along the neighbours, from ends first; what closes in a ring is opened at its first row."""
+    ends = [row for row, beside in enumerate(neighbours) if len(beside) < 2]
+    seen: set[int] = set()
+    paths = []
+    for start in (*ends, *range(len(neighbours))):
+        if start in seen:
+            continue
+        walk = [start]
+        seen.add(start)
+        while following := [row for row in neighbours[walk[-1]] if row not in seen]:
+            walk.append(following[0])
+            seen.add(following[0])
+        paths.append(np.array(walk))
+    return paths
+
+
+def _cut_at_turns(smoothness: Smoothness, path: Rows) -> list[Rows]:
+    """Cut a path where it comes back, at the step that is longest beside its neighbours."""
+    gone = smoothness.progress[path]
+    peak = int(gone.argmax())
+    back = gone[peak] - max(gone[0], gone[-1])
+    if len(path) < _SHORTEST_TURNING or not 2 <= peak <= len(path) - 3 or back <= _LEAST_TURN * np.ptp(gone):
+        return [path]
+    steps = np.linalg.norm(np.diff(smoothness.coordinates[path], axis=0), axis=1)
+    near = np.arange(max(peak - _BESIDE_TURN, 1), min(peak + _BESIDE_TURN, len(steps) - 1))
+    step = int(near[(steps[near] / np.sqrt(steps[near - 1] * steps[near + 1])).argmax()]) + 1
+    return [part for half in (path[:step], path[step:]) for part in _cut_at_turns(smoothness, half)]

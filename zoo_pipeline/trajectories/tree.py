@@ -1,0 +1,46 @@
+"""Tree: the paths of a family while it is found out which branched from which."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Tree:
+    """Paths being put together; see `Branches` for the attributes."""
+
+    paths: list[list[int]]
+    parent_path: list[int]
+    parent_row: list[int]
+
+    def line(self, number: int) -> list[int]:
+        """The rows from the root to the end of a path."""
+        return self.before(number) + self.paths[number]
+
+    def before(self, number: int) -> list[int]:
+        """The rows from the root to where a path branches off."""
+        if self.parent_row[number] < 0:
+            return []
+        up = self.line(self.parent_path[number])
+        return up[: up.index(self.parent_row[number]) + 1]
+
+    def descent(self, number: int) -> list[int]:
+        """A path and all that branch from it, directly or not."""
+        found = [number]
+        for one in found:
+            found += [other for other, parent in enumerate(self.parent_path) if parent == one]
+        return found
+
+    def exchange_ends(self, number: int) -> None:
+        """Let a branch continue its parent, and what came after it there be the branch."""
+        parent, path = self.parent_path[number], self.paths[self.parent_path[number]]
+        place = path.index(self.parent_row[number])
+        moved, rest = self.paths[number], path[place + 1 :]
+        self.paths[parent], self.paths[number] = path[: place + 1] + moved, rest
+        for other, row in enumerate(self.parent_row):
+            if row in moved:
+                self.parent_path[other] = parent
+            elif row in rest:
+                self.parent_path[other] = number
+
+    def path_of(self, row: int) -> int:
+        """The number of the path that a row is on."""
+        return next(number for number, path in enumerate(self.paths) if row in path)
