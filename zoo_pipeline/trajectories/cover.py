@@ -8,13 +8,11 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
 from zoo_pipeline.trajectories.drift import Floats
-from zoo_pipeline.trajectories.ordering import euclidean_distances
 from zoo_pipeline.trajectories.smoothness import END, Smoothness
 
 Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen. Costs are natural logarithms of distance.
-_NEIGHBOURS = 20
 _PRUNED_FROM = 2.0  # ends above a row's best choice: worse ones are not looked at
 _LEAST_TURN = 0.3  # of a path's progress, that it gives back: there it is two paths joined by their ends
 _BESIDE_TURN = 3  # rows of the turn within which the joint is looked for
@@ -54,9 +52,8 @@ def smooth_cover(smoothness: Smoothness) -> list[Rows]:
 
 def _choices(smoothness: Smoothness) -> _Choices:
     """List and price what every row may choose."""
-    near = _near(smoothness.coordinates)
     rows, firsts, seconds, costs = [], [], [], []
-    for row, beside in enumerate(map(np.flatnonzero, near)):
+    for row, beside in enumerate(map(np.flatnonzero, smoothness.near)):
         two = smoothness.of_pairs(row, beside)
         one = two.min(axis=1) if len(beside) > 1 else np.zeros(1)
         best = float(one.min())
@@ -67,16 +64,6 @@ def _choices(smoothness: Smoothness) -> _Choices:
         seconds.append(np.concatenate([beside[second], np.full(len(alone) + 1, -1)]))
         costs.append(np.concatenate([two[first, second], one[alone] + END, [best + 2 * END]]))
     return _Choices(*map(np.concatenate, (rows, firsts, seconds, costs)))
-
-
-def _near(coordinates: Floats) -> NDArray[np.bool_]:
-    """Whether one of two rows is among the nearest of the other, bool[m, m]."""
-    distances = euclidean_distances(coordinates)
-    np.fill_diagonal(distances, np.inf)
-    count = min(_NEIGHBOURS, len(distances) - 1)
-    near = np.zeros(distances.shape, bool)
-    np.put_along_axis(near, np.argsort(distances, axis=1, kind="stable")[:, :count], values=True, axis=1)
-    return near | near.T
 
 
 def _least_cost(choices: _Choices, m: int) -> list[list[int]]:

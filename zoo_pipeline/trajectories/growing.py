@@ -9,6 +9,7 @@ from zoo_pipeline.trajectories.continuation import continuation_score
 from zoo_pipeline.trajectories.direction import direction_log_odds
 from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
 from zoo_pipeline.trajectories.drift import Floats
+from zoo_pipeline.trajectories.polishing import polish
 from zoo_pipeline.trajectories.smoothness import Smoothness
 from zoo_pipeline.trajectories.tree import Tree
 
@@ -16,6 +17,7 @@ Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
 _OUTWARD = 3.0  # what heading straight away from the root adds to the score of a direction
+_AT_AN_END = 1.5  # less score for a row that a path ends with: few branches begin there, and few paths are torn
 _ROUNDS = 3
 _LEAST_LINE = 3  # rows of a line on which a fork is placed by more than distance
 _NO_HEADING = -50.0  # score of a path of one row: it is attached last, by distance
@@ -50,6 +52,7 @@ def grow(
         _merge(tree)
         for number in range(1, len(tree.paths)):
             _settle(coordinates, tree, number)
+        tree = polish(smoothness, tree)
     _merge(tree)
     return tree
 
@@ -140,6 +143,7 @@ def _replant(coordinates: Floats, tree: Tree) -> None:
     for number, path in enumerate(tree.paths):
         scores[:, path] = _scores(coordinates, np.array(tree.line(number)), heads)[:, -len(path) :]
     for number in range(1, len(heads)):
+        scores[number, [path[-1] for path in tree.paths if len(path) > 1]] -= _AT_AN_END
         for own in tree.descent(number):
             scores[number, tree.paths[own]] = -np.inf
         row = int(scores[number].argmax())

@@ -1,15 +1,19 @@
 """Smoothness: what it costs that a row of a family lies between two others, or at an end beside one."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.trajectories.drift import Floats, drift_directions
+from zoo_pipeline.trajectories.ordering import euclidean_distances
 
 Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen. Costs are natural logarithms of distance.
 END = 0.3  # what a missing neighbour costs
 _TURN = 0.8  # what neighbours cost that both lie on the side of the start, or both away from it
+_NEIGHBOURS = 20
 _BANDWIDTH_ROWS = 20
 _DRIFT_LEFT = 0.2  # of the component along the drift, in the distance of a single neighbour
 _LEAST = 1e-12  # relative to the largest squared distance
@@ -35,6 +39,16 @@ class Smoothness:
         self.progress: Floats = np.linalg.norm(coordinates - coordinates[root], axis=1)
         self._drift = drift_directions(coordinates, self.progress, _BANDWIDTH_ROWS, np.arange(len(coordinates)))
         self._least = _LEAST * float(np.square(self.progress).max(initial=0.0)) or 1.0
+
+    @cached_property
+    def near(self) -> NDArray[np.bool_]:
+        """Whether one of two rows is among the nearest of the other, bool[m, m]."""
+        distances = euclidean_distances(self.coordinates)
+        np.fill_diagonal(distances, np.inf)
+        count = min(_NEIGHBOURS, len(distances) - 1)
+        near = np.zeros(distances.shape, bool)
+        np.put_along_axis(near, np.argsort(distances, axis=1, kind="stable")[:, :count], values=True, axis=1)
+        return near | near.T
 
     def of_pairs(self, row: int, beside: Rows) -> Floats:
         """What every pair of some neighbours of a row would cost, float64[n, n]; infinite for one with itself."""

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
 
 @dataclass
 class Tree:
@@ -40,6 +45,28 @@ class Tree:
                 self.parent_path[other] = parent
             elif row in rest:
                 self.parent_path[other] = number
+
+    def links(self, m: int) -> tuple[Rows, Rows]:
+        """Of each of m rows the one before it, in its path or where that branched off, and the one after it, or −1."""
+        before, after = np.full(m, -1), np.full(m, -1)
+        for path, left in zip(self.paths, self.parent_row, strict=True):
+            before[path] = [left, *path[:-1]]
+            after[path[:-1]] = path[1:]
+        return before, after
+
+    @classmethod
+    def of_links(cls, before: Rows, after: Rows) -> "Tree":
+        """The tree of some links, see `links`; the root's path first."""
+        heads = np.flatnonzero((before < 0) | (after[before] != np.arange(len(before))))
+        paths, number = [], np.empty(len(before), np.int64)
+        for head in heads[np.argsort(before[heads] >= 0, kind="stable")].tolist():
+            walk = [head]
+            while after[walk[-1]] >= 0:
+                walk.append(int(after[walk[-1]]))
+            number[walk] = len(paths)
+            paths.append(walk)
+        left = [int(before[path[0]]) for path in paths]
+        return cls(paths, [int(number[row]) if row >= 0 else -1 for row in left], left)
 
     def path_of(self, row: int) -> int:
         """The number of the path that a row is on."""
