@@ -20,7 +20,11 @@ Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
 MOST_ROWS = 4_096  # some minutes
-_LONGER = 1.012  # than the spanning tree: from there on a path through all points is none
+_LONGER = 1.012  # than the spanning tree: from there on a path through all points is probably none
+# Noise gains, too, when its rows are sorted into several paths: on plateaus up to ten in 30 rows, a quarter per row.
+_LEAST_GAIN = 12.0  # of a tree over a single path, in the costs of `Smoothness`
+_LEAST_GAIN_PER_ROW = 0.25
+_GAIN_WHERE_LONGER = 8.0  # where the single path is that much longer
 _BANDWIDTH_ROWS = 20
 
 
@@ -74,18 +78,25 @@ def unfold(
     m = len(rows)
     copies = np.ones(m, np.int64) if multiplicity is None else np.asarray(multiplicity, np.int64)
     order = order_along_path(rows)
-    branches = m > 2 and _branches(rows, copies > 1, order)
+    distances = euclidean_distances(rows)
+    edges = minimum_spanning_edges(distances)
+    tree_branches = bool(np.bincount(edges.ravel(), minlength=m).max(initial=0) > 2)
+    # Noise alone makes a spanning tree branch, too; but then the shortest path through all points is hardly longer.
+    tree_length = distances[edges[:, 0], edges[:, 1]].sum()
+    doubles_back = bool(tree_branches and distances[order[1:], order[:-1]].sum() > _LONGER * tree_length)
+    starts_known = copies.max(initial=1) > 1 if root is None else copies[root] > 1
+    if starts_known:
+        branches = doubles_back or (not tree_branches and _turns_back(rows, copies > 1, edges))
+    else:
+        branches = tree_branches
     if not branches or m > MOST_ROWS:
         return _one_path(order, 0.0 if branches else 1.0)
+    if not starts_known:
+        root = _likely_root(rows, layout) if root is None else root
+        return _forked(rows, order, root, layout, doubles_back=doubles_back)
     if root is None:
-        root = int(copies.argmax()) if copies.max() > 1 else _likely_root(rows, layout)
+        root = int(copies.argmax())
     starts = int(copies[root])
-    if starts == 1:
-        smoothness = Smoothness(isometric_coordinates(rows), root)
-        pieces = smooth_cover(smoothness)
-        if len(pieces) == 1:
-            return _one_path(order, 1.0)
-        return _of_tree(rows, grow(smoothness, pieces, root, rows, layout), root)
     progress = np.linalg.norm(rows - rows[root], axis=1)
     squares = drift_free_squares(rows, progress, max(_BANDWIDTH_ROWS, 2 * starts))
     place = np.empty(m, np.int64)
@@ -101,22 +112,28 @@ def _one_path(order: Rows, confidence: float) -> Branches:
     return Branches([order] if len(order) else [], none, none, np.full(len(order), confidence), oriented=False)
 
 
-def _branches(points: Floats, repeated: NDArray[np.bool_], path: Rows) -> bool:
-    """Whether the points are more than one path: see `unfold`."""
-    distances = euclidean_distances(points)
-    edges = minimum_spanning_edges(distances)
-    neighbours = np.bincount(edges.ravel(), minlength=len(points))
-    if neighbours.max(initial=0) > 2:
-        # Noise alone makes a tree branch, too; but then the shortest path through all points is hardly longer.
-        tree_length = distances[edges[:, 0], edges[:, 1]].sum()
-        import os
-
-        return bool(distances[path[1:], path[:-1]].sum() > float(os.environ.get("LONGER", _LONGER)) * tree_length)
-    for row in np.flatnonzero(repeated & (neighbours == 2)):
-        beside = edges[(edges == row).any(axis=1)].sum(axis=1) - row
-        if np.dot(points[beside[0]] - points[row], points[beside[1]] - points[row]) > 0:
-            return True  # two trajectories leave from here the same way, not one that passes
+def _turns_back(points: Floats, repeated: NDArray[np.bool_], edges: NDArray[np.integer]) -> bool:
+    """Whether the path that a spanning tree is turns at a repeated row: two trajectories leave from there."""
+    for row in np.flatnonzero(repeated):
+        touching = edges[(edges == row).any(axis=1)]
+        if len(touching) > 1:
+            beside = touching.sum(axis=1) - row
+            if np.dot(points[beside[0]] - points[row], points[beside[1]] - points[row]) > 0:
+                return True
     return False
+
+
+def _forked(points: Floats, order: Rows, root: int, layout: Layout | None, *, doubles_back: bool) -> Branches:
+    """Unfold a family without a known start, unless a single path does nearly as well as a tree."""
+    smoothness = Smoothness(isometric_coordinates(points), root)
+    pieces = smooth_cover(smoothness)
+    if len(pieces) == 1:
+        return _one_path(order, 1.0)
+    tree = grow(smoothness, pieces, root, points, layout)
+    gain = smoothness.of_tree(Tree([order.tolist()], [-1], [-1])) - smoothness.of_tree(tree)
+    if gain < (_GAIN_WHERE_LONGER if doubles_back else max(_LEAST_GAIN, _LEAST_GAIN_PER_ROW * len(points))):
+        return _one_path(order, 1.0)
+    return _of_tree(points, tree, root)
 
 
 def _likely_root(points: Floats, layout: Layout | None) -> int:

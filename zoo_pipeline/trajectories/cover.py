@@ -14,7 +14,7 @@ Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen. Costs are natural logarithms of distance.
 _PRUNED_FROM = 2.0  # ends above a row's best choice: worse ones are not looked at
-_LEAST_TURN = 0.3  # of a path's progress, that it gives back: there it is two paths joined by their ends
+_LEAST_TURN = 0.15  # of a path's progress, that it gives back: there it is two paths joined by their ends
 _BESIDE_TURN = 3  # rows of the turn within which the joint is looked for
 _SHORTEST_TURNING = 6
 _GAP = 1e-3  # relative, between the cover and the best possible

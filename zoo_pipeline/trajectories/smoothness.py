@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.trajectories.drift import Floats, drift_directions
 from zoo_pipeline.trajectories.ordering import euclidean_distances
+from zoo_pipeline.trajectories.tree import Tree
 
 Rows = NDArray[np.int64]
 
@@ -78,6 +79,11 @@ class Smoothness:
         turns = (self.progress[before] - self.progress[rows]) * (self.progress[after] - self.progress[rows]) > 0
         costs: Floats = 0.25 * (logs[0] + logs[1]) + np.where(ends, END, _TURN * turns)
         return np.where(beside < 0, 2 * END, costs)
+
+    def of_tree(self, tree: Tree) -> float:
+        """What all rows of a tree cost, that of a branch's first between the one it left and its second."""
+        before, after = tree.links(len(self.coordinates))
+        return float(self.of(np.arange(len(before)), before, after).sum())
 
     def _way(self, rows: Rows, others: Rows) -> tuple[Floats, Floats]:
         """Of the way from each row to another: its squared part beside the drift, float64[n], and that along it."""
