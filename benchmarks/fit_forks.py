@@ -174,7 +174,7 @@ def fit_rows(found: Sequence[Fork]) -> dict[str, float]:
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    search.step(loss)
+    search.step(loss)  # type: ignore[no-untyped-call]
     return _rounded(names, weights.detach().numpy() / scale)
 
 

@@ -86,7 +86,8 @@ def measure_attachment(line: Floats, first: Floats, second: Floats) -> dict[str,
 
 def weighted(measured: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
     """Score every row of the line, float64[n, t]; a softmax makes probabilities of them."""
-    return np.sum([weight * measured[name] for name, weight in weights.items()], axis=0)
+    scores: Floats = np.sum([weight * measured[name] for name, weight in weights.items()], axis=0)
+    return scores
 
 
 def _carried(line: Floats, steps: Floats, first: Floats, own: Floats) -> Floats:

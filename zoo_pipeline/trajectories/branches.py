@@ -19,12 +19,15 @@ from zoo_pipeline.trajectories.tree import Tree
 Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
-MOST_ROWS = 4_096  # some minutes
-_LONGER = 1.012  # than the spanning tree: from there on a path through all points is probably none
+MOST_ROWS = 4_096  # of a family with a known start: some minutes
+MOST_FORKED_ROWS = 1_000  # of one without: seconds where forks are plain, two minutes where there is but noise
+_LONGER = 1.012  # than the spanning tree: from there on a path through all points is none, where a start is known
+_MUCH_LONGER = 1.02
+_HARDLY_LONGER = 1.002  # up to there a path through all points is always the better answer
 # Noise gains, too, when its rows are sorted into several paths: on plateaus up to ten in 30 rows, a quarter per row.
 _LEAST_GAIN = 12.0  # of a tree over a single path, in the costs of `Smoothness`
 _LEAST_GAIN_PER_ROW = 0.25
-_GAIN_WHERE_LONGER = 8.0  # where the single path is that much longer
+_GAIN_WHERE_LONGER = 5.5  # where the single path is much longer than the spanning tree
 _BANDWIDTH_ROWS = 20
 
 
@@ -61,8 +64,8 @@ def unfold(
     row, does not branch and is ordered by `order_along_path`. Nor does one that `smooth_cover` covers by one path.
 
     Where k copies of the root are known, k paths begin there (`cover_from_root`): O(m³) time; about six matrices of
-    8·m² bytes. Else the paths of the cover are put together to a tree (`grow`). A family of more than `MOST_ROWS` that
-    branches is too large: it comes out as one path with confidence 0.
+    8·m² bytes. Else the paths of the cover are put together to a tree (`grow`). A family of more than `MOST_ROWS`, or
+    `MOST_FORKED_ROWS`, that branches is too large: it comes out as one path with confidence 0.
 
     Args:
         points: float[m, d], distinct.
@@ -83,17 +86,19 @@ def unfold(
     tree_branches = bool(np.bincount(edges.ravel(), minlength=m).max(initial=0) > 2)
     # Noise alone makes a spanning tree branch, too; but then the shortest path through all points is hardly longer.
     tree_length = distances[edges[:, 0], edges[:, 1]].sum()
-    doubles_back = bool(tree_branches and distances[order[1:], order[:-1]].sum() > _LONGER * tree_length)
+    longer = distances[order[1:], order[:-1]].sum() / tree_length if tree_branches else 1.0
     starts_known = copies.max(initial=1) > 1 if root is None else copies[root] > 1
     if starts_known:
-        branches = doubles_back or (not tree_branches and _turns_back(rows, copies > 1, edges))
+        branches = longer > _LONGER or (not tree_branches and _turns_back(rows, copies > 1, edges))
     else:
-        branches = tree_branches
-    if not branches or m > MOST_ROWS:
-        return _one_path(order, 0.0 if branches else 1.0)
+        branches = longer > _HARDLY_LONGER
+    if not branches:
+        return _one_path(order, 1.0)
+    if m > (MOST_ROWS if starts_known else MOST_FORKED_ROWS):
+        return _one_path(order, 0.0 if longer > _LONGER else 1.0)
     if not starts_known:
         root = _likely_root(rows, layout) if root is None else root
-        return _forked(rows, order, root, layout, doubles_back=doubles_back)
+        return _forked(rows, order, root, layout, doubles_back=longer > _MUCH_LONGER)
     if root is None:
         root = int(copies.argmax())
     starts = int(copies[root])

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_array
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import coo_array, vstack
 
 from zoo_pipeline.trajectories.drift import Floats
 from zoo_pipeline.trajectories.smoothness import END, Smoothness
@@ -17,7 +17,9 @@ _PRUNED_FROM = 2.0  # ends above a row's best choice: worse ones are not looked 
 _LEAST_TURN = 0.15  # of a path's progress, that it gives back: there it is two paths joined by their ends
 _BESIDE_TURN = 3  # rows of the turn within which the joint is looked for
 _SHORTEST_TURNING = 6
-_GAP = 1e-3  # relative, between the cover and the best possible
+_GAP = 1e-3  # per row, between the cover and the best possible
+_DISTANCE_TO_BEST = 0.05  # from the cost of the relaxed program: tried first
+_FURTHER = 3.0
 _SEARCH_NODES = 200  # of the solver; a bound in seconds would make the answer depend on the machine
 
 
@@ -62,7 +64,8 @@ def _choices(smoothness: Smoothness) -> _Choices:
         rows.append(np.full(len(first) + len(alone) + 1, row))
         firsts.append(np.concatenate([beside[first], beside[alone], [-1]]))
         seconds.append(np.concatenate([beside[second], np.full(len(alone) + 1, -1)]))
-        costs.append(np.concatenate([two[first, second], one[alone] + END, [best + 2 * END]]))
+        # Above 1 each, so that a gap relative to their sum means as much for every family.
+        costs.append(np.concatenate([two[first, second], one[alone] + END, [best + 2 * END]]) - best + 1)
     return _Choices(*map(np.concatenate, (rows, firsts, seconds, costs)))
 
 
@@ -76,15 +79,26 @@ def _least_cost(choices: _Choices, m: int) -> list[list[int]]:
     shape = (int(edge.max(initial=-1)) + 1, len(choices.row))
     mutual = coo_array((np.where(chooser == low, 1.0, -1.0), (edge, number)), shape=shape).tocsr()
     once = coo_array((np.ones(shape[1]), (choices.row, np.arange(shape[1]))), shape=(m, shape[1])).tocsr()
-    solved = milp(
-        choices.cost,
-        constraints=[LinearConstraint(once, 1, 1), *([LinearConstraint(mutual, 0, 0)] if shape[0] else [])],
-        integrality=np.ones(shape[1]),
-        bounds=Bounds(0, 1),
-        options={"mip_rel_gap": _GAP, "node_limit": _SEARCH_NODES},
-    )
+    mutual = vstack([once, mutual]).tocsr()
+    equal = np.concatenate([np.ones(m), np.zeros(shape[0])])
+    relaxed = linprog(choices.cost, A_eq=mutual, b_eq=equal, method="highs")
+    # A choice whose reduced cost exceeds the best cover's distance from the relaxed one cannot be part of it.
+    distance = _DISTANCE_TO_BEST
+    while True:
+        worthwhile = np.flatnonzero(relaxed.lower.marginals <= distance)
+        solved = milp(
+            choices.cost[worthwhile],
+            constraints=LinearConstraint(mutual[:, worthwhile], equal, equal),
+            integrality=np.ones(len(worthwhile)),
+            bounds=Bounds(0, 1),
+            options={"mip_rel_gap": _GAP, "node_limit": _SEARCH_NODES},
+        )
+        if len(worthwhile) == len(choices.row) or (solved.x is not None and solved.fun <= relaxed.fun + distance):
+            break
+        distance *= _FURTHER
     neighbours: list[list[int]] = [[] for _ in range(m)]
-    for choice in np.flatnonzero(solved.x > 0.5):
+    chosen = relaxed.x[worthwhile] if solved.x is None else solved.x
+    for choice in worthwhile[chosen > 0.5]:
         pair = (int(choices.first[choice]), int(choices.second[choice]))
         neighbours[choices.row[choice]] = [row for row in pair if row >= 0]
     return neighbours

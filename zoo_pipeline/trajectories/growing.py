@@ -106,7 +106,7 @@ def _scores(coordinates: Floats, line: Rows, heads: list[Rows]) -> Floats:
     """Score the rows of a line for each path to branch from, float64[n, t]."""
     first = coordinates[[head[0] for head in heads]]
     scale = float(np.linalg.norm(coordinates, axis=1).max())
-    scores = _NO_HEADING - np.linalg.norm(first[:, None] - coordinates[line][None], axis=2) / scale
+    scores: Floats = _NO_HEADING - np.linalg.norm(first[:, None] - coordinates[line][None], axis=2) / scale
     heading = np.array([len(head) > 1 and len(line) >= _LEAST_LINE for head in heads])
     if heading.any():
         second = coordinates[[head[min(1, len(head) - 1)] for head in heads]]
@@ -178,7 +178,7 @@ def _settle(coordinates: Floats, tree: Tree, number: int) -> None:
 
 
 def _log_softmax(scores: Floats) -> Floats:
-    return scores - np.logaddexp.reduce(scores)
+    return np.asarray(scores - np.logaddexp.reduce(scores))
 
 
 def _merge(tree: Tree) -> None:

@@ -58,7 +58,8 @@ class Tree:
     def of_links(cls, before: Rows, after: Rows) -> "Tree":
         """The tree of some links, see `links`; the root's path first."""
         heads = np.flatnonzero((before < 0) | (after[before] != np.arange(len(before))))
-        paths, number = [], np.empty(len(before), np.int64)
+        paths: list[list[int]] = []
+        number = np.empty(len(before), np.int64)
         for head in heads[np.argsort(before[heads] >= 0, kind="stable")].tolist():
             walk = [head]
             while after[walk[-1]] >= 0:
