@@ -99,7 +99,10 @@ def score_edges(distances: NDArray[np.float32], tree: SpanningTree, split: Split
     """
     n = len(distances)
     edges, lengths, scores = tree.edges, tree.heights, _scores(split, tree.edges)
-    own = [torch.empty(0), *(split.take(block).cosines(split.take(block))[1] for block in _blocks(n))]
+    own = [torch.empty(0)]
+    for block in _blocks(n):
+        some = split.take(block)
+        own.append(some.cosines(some)[1])
     variance = torch.cat(own).numpy()
     found = n
     while True:
