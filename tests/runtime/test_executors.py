@@ -165,7 +165,7 @@ def die(*_, **__) -> None:
 
 def test_work_whose_workers_all_die_is_told_without_the_names_of_functions(ray_executor, monkeypatch):
     monkeypatch.setattr("zoo_pipeline.runtime.ray_executor.MAX_RETRIES", 0)
-    with pytest.raises(ZooError, match="^a test: Ray could not finish it: its worker died") as raised:
+    with pytest.raises(ZooError, match=r"^a test: Ray could not finish it: its worker died") as raised:
         ray_executor.call("a test", die)
     outcome = next(ray_executor.map_unordered(die, [0]))
     assert type(outcome.error) is ZooError

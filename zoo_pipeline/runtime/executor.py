@@ -32,8 +32,8 @@ class Executor(Protocol):
         """A function that may be shared with calls: what they give it `heard` gets here, unless it gets lost."""
         ...
 
-    def call(self, work: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call `function(*arguments, threads=…)` once, with all CPUs of one machine; `work` says what it is to users."""
+    def call(self, work: str, function: Callable[..., Any], /, *arguments: Any) -> Any:
+        """Call `function(*arguments, threads=…)` once, with all CPUs of one machine; `work` is its name for users."""
         ...
 
     def crew(self) -> AbstractContextManager[Crew]:

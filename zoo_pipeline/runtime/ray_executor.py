@@ -66,7 +66,7 @@ class RayExecutor:
         """A function for tasks; `heard` gets, in a thread of this process, what they give it."""
         return mailbox(heard)
 
-    def call(self, work: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, work: str, function: Callable[..., Any], /, *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)` in one task that takes all CPUs of the largest machine."""
         cpus = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
         task = ray.remote(num_cpus=max(1, cpus), max_retries=MAX_RETRIES)(_with_threads).options(name=work)
