@@ -125,6 +125,11 @@ def test_in_places_that_cannot_be_written_to_nothing_is_claimed(tmp_path, monkey
         pass
 
 
+def test_where_no_folder_can_be_made_nothing_is_claimed():
+    with claimed(Files("/proc/nothing"), "default", overwrite=False):
+        pass
+
+
 def test_in_object_stores_nothing_is_claimed_but_names_are_checked():
     files = Files("memory://claims")
     with claimed(files, "default", overwrite=False), claimed(files, "default", overwrite=False):

@@ -13,6 +13,7 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import ANALYSIS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ATTEMPTS = 100  # to get hold of a file that others make and remove
 
 
 @contextmanager
@@ -65,12 +66,12 @@ def _locked(files: Files, name: str) -> Iterator[None]:
 
 def _lock(file: Path) -> int | None:
     """Lock a file that is made where it is missing: its descriptor; −1 where that cannot be; None where it is taken."""
-    while True:
+    for _ in range(_ATTEMPTS):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:
-            continue  # somebody who was done removed the folder in between
+            continue  # somebody who was done removed the folder in between, or no folder can be made there
         except OSError:
             return -1  # who writes there will tell
         try:
@@ -86,3 +87,4 @@ def _lock(file: Path) -> int | None:
             if os.path.samestat(os.fstat(descriptor), file.stat()):
                 return descriptor
         os.close(descriptor)  # whoever held it was done, and removed it
+    return -1
