@@ -90,13 +90,13 @@ def test_the_table_says_who_left_whom_and_where(zoo):
 def test_only_so_many_rows_are_shown_and_the_rest_is_counted(zoo, monkeypatch):
     found = branching_families(zoo)
     assert "3 of 6 families hold more than one trajectory, 9 in all" in families_note(zoo, found)
-    assert "left out" not in families_note(zoo, found)
+    assert "leaves out" not in families_note(zoo, found)
     assert [row.cells[0].text for row in family_rows(zoo, found, 5)] == ["2", "6", "5", "7", "0"]
-    assert "4 trajectories left out of this table" in families_note(zoo, found, 5)
+    assert "The table leaves out 4 trajectories;" in families_note(zoo, found, 5)
     assert module.MOST_MEMBERS == 30
     page = section(render(branching(list(range(20)) * 2, {})))
     assert len(cells(page)) == 30
-    assert "10 trajectories left out of this table" in page
+    assert "The table leaves out 10 trajectories;" in page
 
 
 def test_the_tree_has_a_line_per_trajectory_and_a_link_at_every_fork(zoo):

@@ -110,7 +110,7 @@ def families_note(data: ReportData, families: Sequence[Family], most: int = MOST
         "the weights, as everything here, and are less sure than who belongs together."
     )
     if members > most:
-        note += f" {plural(members - most, 'trajectory')} left out of this table; all are in trajectories.parquet."
+        note += f" The table leaves out {plural(members - most, 'trajectory')}; all are in trajectories.parquet."
     return note
 
 
