@@ -142,18 +142,29 @@ def scores(bag: KnownBag, first: Ints, second: Ints) -> Floats:
 def independent_looks(bag: KnownBag, path: Ints, generator: np.random.Generator) -> float:
     """How many independent standard normal scores have a maximum like that of two models' checkpoints.
 
-    The ninth decile is compared: it is the rare alikeness that matters.
-
     Args:
         bag: of independent models.
         path: int64[models, epochs + 1], their rows.
         generator: chooses the pairs of models.
     """
+    pairs = np.stack([generator.choice(len(path), 2, replace=False) for _ in range(COMPARED)])
+    return looks_of(most_alike(bag, path, pairs))
+
+
+def most_alike(bag: KnownBag, path: Ints, pairs: Ints) -> Floats:
+    """The highest score between a checkpoint of one model and one of another, for pairs of models int64[p, 2]."""
     most = []
-    for _ in range(COMPARED):
-        one, two = generator.choice(len(path), 2, replace=False)
+    for one, two in pairs:
         first, second = (grid.ravel() for grid in np.meshgrid(path[one], path[two]))
         most.append(scores(bag, first, second).max())
+    return np.array(most)
+
+
+def looks_of(most: Floats) -> float:
+    """How many independent standard normal scores have a maximum distributed like these.
+
+    The ninth decile is compared: it is the rare alikeness that matters.
+    """
     return log(_OFTEN) / float(norm.logcdf(np.quantile(most, _OFTEN)))
 
 

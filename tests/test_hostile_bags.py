@@ -153,7 +153,7 @@ LAYOUT = '{"version": 1, "order": "C", "tensors": [{"name": "w", "shape": [-4, -
             pa.table({"weights": list(walks())}).replace_schema_metadata({"zoo.layout": LAYOUT}),
             "x.parquet: layout: expected tensors of at least one entry each, got",
         ),
-        (b"", "x.parquet: damaged or not Parquet (Parquet file size is 0 bytes); move it away"),
+        (b"", "x.parquet: damaged or not Parquet (Parquet file size is 0 bytes); write it again, or leave it out"),
         (b"model,weights\n" * 9, "x.parquet: damaged or not Parquet"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",

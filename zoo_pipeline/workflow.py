@@ -1,7 +1,6 @@
 """What the commands do, callable from Python: plan, train, analyze, report, and all of them in a row."""
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from zoo_pipeline.recipes import load_config, load_configs, published_names
 
 if TYPE_CHECKING:
     from zoo_pipeline.runtime.training import TrainingReport
-    from zoo_pipeline.store.filesystem import Files
     from zoo_pipeline.store.rundir import RunDirectory
 
 # torch, ray, pyarrow and plotly are imported by the commands that need them: `zoo plan` and mistakes answer at once.
@@ -126,6 +124,7 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.runtime.reporting import write_report
     from zoo_pipeline.runtime.training import train_zoo
+    from zoo_pipeline.store.claim import claimed
 
     memory = _memory_bytes(options.memory)
     zoo_plan, dataset, run_directory = _prepare(options)
@@ -135,7 +134,8 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
         trained(training)
         if training.failures:
             return RunReport(training)
-        summary = analyze_run(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
+        with claimed(run_directory.files, DEFAULT_ANALYSIS, overwrite=True):
+            summary = analyze_run(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
     return RunReport(training, summary, write_report(run_directory.root, DEFAULT_ANALYSIS))
 
 
@@ -155,13 +155,16 @@ def analyze(
     from zoo_pipeline.runtime.analysis import analyze_run
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.sources import find_source
+    from zoo_pipeline.store.claim import claimed
     from zoo_pipeline.store.filesystem import Files
 
     place, memory_bytes = absolute(root), _memory_bytes(memory)
     if find_source(root, place).run is None:  # refused before Ray is started
         raise ConfigError(f"{root}: holds Parquet files and is no run; --out DIR says where the analysis goes")
-    _check_name(Files(place), name, overwrite)
-    with open_executor(executor, Resources(), address) as opened:
+    with (
+        claimed(Files(place), name, overwrite=overwrite),
+        open_executor(executor, Resources(), address) as opened,
+    ):
         return analyze_run(opened, place, name, memory_bytes)
 
 
@@ -197,6 +200,7 @@ def analyze_into(
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.sources import check_sources, find_source, layout_file
     from zoo_pipeline.store.analyses import check_place
+    from zoo_pipeline.store.claim import claimed
     from zoo_pipeline.store.filesystem import Files
 
     place, memory_bytes = absolute(out), _memory_bytes(memory)
@@ -204,8 +208,10 @@ def analyze_into(
     known = layout_file(layout) if layout else None
     check_sources(sources, known, place)
     check_place(Files(place))
-    _check_name(Files(place), name, overwrite)
-    with open_executor(executor, Resources(), address) as opened:
+    with (
+        claimed(Files(place), name, overwrite=overwrite),
+        open_executor(executor, Resources(), address) as opened,
+    ):
         return analyze_sources(opened, sources, known, place, name, memory_bytes)
 
 
@@ -256,18 +262,6 @@ def status(root: str) -> dict[str, Any]:
     from zoo_pipeline.store.survey import survey
 
     return survey(RunDirectory(absolute(root)))
-
-
-def _check_name(files: "Files", name: str, overwrite: bool) -> None:
-    """Refuse a name that is none, and one that is taken unless that is to be replaced."""
-    from zoo_pipeline.store.analyses import analysis_exists
-
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ConfigError(f"--name {name}: expected letters, digits, '.', '_' and '-', such as {DEFAULT_ANALYSIS}")
-    if analysis_exists(files, name) and not overwrite:
-        raise StoreError(
-            f"{files.root}: already has an analysis {name}; use another --name, or --overwrite to replace it"
-        )
 
 
 def _memory_bytes(memory: str) -> int:

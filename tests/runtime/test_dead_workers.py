@@ -67,7 +67,7 @@ def test_an_analysis_whose_workers_all_die_is_told_in_one_line_and_counts_as_non
     (bag / "out.deaths").write_text("99")
     assert analyze() == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert line.startswith("zoo: analyze_and_die: Ray could not finish it: ")
+    assert line.startswith("zoo: analysis: Ray could not finish it: its worker died as often as it was begun again")
     assert (bag / "out.deaths").read_text() == "98"
     assert not analysis_exists(Files("out"), "default")
     (bag / "out.deaths").write_text("0")

@@ -13,7 +13,7 @@ from ray import cloudpickle
 from zoo_pipeline import ranges
 from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
-from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.errors import ConfigError, StoreError, ZooError
 from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import mailbox, training
 from zoo_pipeline.runtime.inline import InlineExecutor
@@ -133,9 +133,18 @@ def pid(*, threads: int) -> tuple[int, int]:
 
 
 def test_a_call_gets_all_cpus_of_one_machine(ray_executor):
-    process, threads = ray_executor.call(pid)
+    process, threads = ray_executor.call("a test", pid)
     assert process != os.getpid()
     assert threads == int(ray.cluster_resources()["CPU"])
+
+
+def name_of_task(*_, **__) -> str:
+    return ray.get_runtime_context().get_task_name()
+
+
+def test_ray_calls_tasks_what_their_work_is_called(ray_executor):
+    assert ray_executor.call("a test", name_of_task) == "a test"
+    assert next(ray_executor.map_unordered(name_of_task, [0])).value == "training"
 
 
 def die_once(path: str, *, device: str) -> str:
@@ -148,6 +157,19 @@ def die_once(path: str, *, device: str) -> str:
 def test_a_task_whose_worker_dies_is_run_again(ray_executor, tmp_path):
     outcomes = list(ray_executor.map_unordered(die_once, [str(tmp_path / "died")]))
     assert outcomes[0].value == "alive"
+
+
+def die(*_, **__) -> None:
+    os._exit(1)
+
+
+def test_work_whose_workers_all_die_is_told_without_the_names_of_functions(ray_executor, monkeypatch):
+    monkeypatch.setattr("zoo_pipeline.runtime.ray_executor.MAX_RETRIES", 0)
+    with pytest.raises(ZooError, match=r"^a test: Ray could not finish it: its worker died") as raised:
+        ray_executor.call("a test", die)
+    outcome = next(ray_executor.map_unordered(die, [0]))
+    assert type(outcome.error) is ZooError
+    assert str(outcome.error) == str(raised.value).replace("a test", "training")
 
 
 def train_and_die_once(task, dataset, tell, *, device: str):
@@ -194,7 +216,7 @@ def test_stopping_early_cancels_what_is_pending(ray_executor):
     outcomes = ray_executor.map_unordered(wait, [0.0] + [600.0] * 5)
     assert next(outcomes).value == 0.0
     outcomes.close()
-    assert ray_executor.call(pid)[1] >= 1  # all CPUs are free again
+    assert ray_executor.call("a test", pid)[1] >= 1  # all CPUs are free again
 
 
 def test_more_than_the_machine_has_is_refused(ray_executor):

@@ -1,12 +1,16 @@
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from zoo_pipeline.cli import main
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.plan import plan
 from zoo_pipeline.recipes import load_config
 from zoo_pipeline.runtime.reporting import report_data
 from zoo_pipeline.store.rundir import spec_document
+from zoo_pipeline.trajectories.scenarios import make
 from zoo_pipeline.zoo import Zoo
 
 
@@ -53,3 +57,17 @@ def test_what_is_not_usual_is_said(small_run):
 def test_what_models_differ_in_is_said(small_run, points, heading, text):
     said = facts(small_run, f"zoo.population={json.dumps({'seeds': 1, **points})}")
     assert said[heading] == text
+
+
+def test_the_page_of_a_bag_whose_networks_were_forked_shows_the_family(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (bag,) = make("forks-adam", 0, starts=1).bags
+    table = pa.table({"weights": list(bag.weights)}).replace_schema_metadata({"zoo.layout": bag.layout.to_json()})
+    pq.write_table(table, "x.parquet")
+    assert main(["analyze", "x.parquet", "--out", "out", "--executor", "inline"]) == 0
+    folder = tmp_path / "out/analysis/default/d-1210"
+    found = pq.read_table(folder / "trajectories.parquet").num_rows
+    page = (folder / "report.html").read_text()
+    assert found > 1
+    assert f"1 of 1 family holds more than one trajectory, {found} in all" in page
+    assert '"family-tree":' in page

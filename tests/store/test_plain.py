@@ -1,5 +1,6 @@
 """Parquet files that others wrote, as bags: every kind of list, number and truth, and one line for each mistake."""
 
+import errno
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.plain import read_plain
+from zoo_pipeline.store.plain import plain_rows, read_plain
 
 WEIGHTS = np.random.default_rng(0).normal(size=(10, 6)).astype(np.float16).astype(np.float32)
 LAYOUT = Layout.of({"w": (2, 2), "b": (2,)})
@@ -143,9 +144,56 @@ def test_a_mistake_in_a_file_is_told_with_its_name(table, message, tmp_path):
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_damaged_and_missing_files_are_told(tmp_path):
-    (tmp_path / "x.parquet").write_bytes(b"PAR1 but no more")
-    with pytest.raises(StoreError, match=r"x\.parquet: damaged or not Parquet"):
-        read_plain(Files(str(tmp_path)), "x.parquet", "x.parquet")
-    with pytest.raises(StoreError, match=r"y\.parquet: missing; name the files that are there"):
-        read_plain(Files(str(tmp_path)), "y.parquet", "y.parquet")
+def spoiled(tmp_path, how):
+    """A path to something that is not an ordinary Parquet file."""
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"weights": lists("fixed", pa.float32())}), path)
+    data = path.read_bytes()
+    if how == "missing":
+        path.unlink()
+    elif how == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif how == "other":
+        path.write_bytes(b"model,weights\n" * 9)
+    elif how == "folder":
+        path.unlink()
+        path.mkdir()
+    return Files(str(tmp_path)), "x.parquet", "mine/x.parquet"
+
+
+@pytest.mark.parametrize("read_some", [read_plain, lambda files, name, shown: plain_rows(files, name)])
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("missing", "missing; write it again, or leave it out"),
+        ("truncated", r"damaged or not Parquet \(.+\); write it again, or leave it out"),
+        ("other", r"damaged or not Parquet \(.+\); write it again, or leave it out"),
+        ("folder", "is a folder, expected a Parquet file; name that folder itself for the files in it"),
+    ],
+)
+def test_what_is_no_parquet_file_is_told_with_what_to_do_about_it(how, message, read_some, tmp_path):
+    with pytest.raises(StoreError, match=rf"x\.parquet: {message}"):
+        read_some(*spoiled(tmp_path, how))
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            r"cannot be read \(Permission denied\); see to it that it",
+        ),
+        (OSError(errno.EIO, "Input/output error"), r"cannot be read \(Input/output error\); see to it that it"),
+        (pa.ArrowNotImplementedError("codec lzo"), r"cannot be read \(codec lzo\); write it again as ordinary Parquet"),
+        (OSError("could not verify page integrity"), r"damaged or not Parquet \(could not verify.*\); write it again"),
+    ],
+    ids=["permission", "disk", "codec", "checksum"],
+)
+def test_what_fails_while_a_sound_file_is_opened_gets_the_remedy_that_fits(raised, message, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise raised
+
+    place = spoiled(tmp_path, "not at all")
+    monkeypatch.setattr(pq, "ParquetFile", fail)
+    with pytest.raises(StoreError, match=rf"x\.parquet: {message}"):
+        read_plain(*place)

@@ -114,9 +114,10 @@ def test_every_flipped_bit_of_the_weights_is_noticed(tmp_path):
 def test_a_damaged_shard_is_named(tmp_path, damage):
     files = Files(str(tmp_path))
     files.publish("a.parquet", damage(encode_checkpoints(table())))
-    with pytest.raises(StoreError, match=r"a\.parquet: damaged or not Parquet"):
+    remedy = "run zoo train again with --resume"
+    with pytest.raises(StoreError, match=rf"a\.parquet: damaged or not Parquet .*; move it away and {remedy}$"):
         read_footer(files, "a.parquet")
-    with pytest.raises(StoreError, match=r"b\.parquet: missing"):
+    with pytest.raises(StoreError, match=rf"b\.parquet: missing; {remedy}$"):
         read_footer(files, "b.parquet")
 
 

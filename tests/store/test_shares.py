@@ -54,3 +54,18 @@ def test_a_mistake_in_a_file_is_told_with_its_name_when_it_is_read(tmp_path):
     (bag,) = streamed(tmp_path, pa.table({"weights": pa.FixedSizeListArray.from_arrays(values, 2)}))
     with pytest.raises(StoreError, match=r"^mine/x\.parquet: column weights: holds nulls among the numbers"):
         _ = bag.weights
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.unlink(), "missing; write it again, or leave it out"),
+        (lambda path: path.write_bytes(b"PAR1"), r"damaged or not Parquet \(.*\); write it again, or leave it out"),
+    ],
+    ids=["missing", "damaged"],
+)
+def test_a_plain_file_that_is_spoiled_before_it_is_read_is_not_to_be_trained_again(spoil, message, tmp_path):
+    (bag,) = streamed(tmp_path, pa.table({"weights": fixed(WEIGHTS)}))
+    spoil(tmp_path / "x.parquet")
+    with pytest.raises(StoreError, match=rf"/x\.parquet: {message}$"):
+        _ = bag.weights

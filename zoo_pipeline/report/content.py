@@ -22,9 +22,9 @@ class ReportData:
         facts: short label to value, shown under the name.
         summary: the content of `summary.json`; scores are None where the truth is unknown.
         checkpoints: n rows with `model_id`, `epoch` and the training metrics, each of which may be missing.
-        assignments: n rows in the order of `checkpoints`: `run`, `model_id`, `epoch`, `trajectory` (-1 = none),
-            `position`, `progress`, `confidence`, `leaf` (its number in `linkage`, -1 = none).
-        trajectories: one row per recovered trajectory.
+        assignments: n rows in the order of `checkpoints`: `run`, `model_id`, `epoch`, `family`, `trajectory`
+            (-1 = none), `position`, `progress`, `confidence`, `leaf` (its number in `linkage`, -1 = none).
+        trajectories: one row per recovered trajectory; `parent_trajectory` and `parent_position` where it left another.
         geometry: n rows in the order of `checkpoints`; turning angles in radians, null where undefined.
         linkage: float64[m - 1, 4], the single-linkage tree in scipy's form.
         embedding: float32[n, 3], principal components of the weights, NaN for what was left out.

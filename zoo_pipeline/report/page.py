@@ -13,6 +13,8 @@ from zoo_pipeline.report import cards, ranking
 from zoo_pipeline.report.content import ReportData
 from zoo_pipeline.report.curves import band_note, geometry_panels, not_finite, training_panels
 from zoo_pipeline.report.dendrogram import profile_panel, zoom_panel
+from zoo_pipeline.report.families import FAMILY_COLUMNS, branching_families, families_note, family_rows
+from zoo_pipeline.report.family_tree import family_tree_panel
 from zoo_pipeline.report.formats import duration
 from zoo_pipeline.report.order import order_panel
 from zoo_pipeline.report.panel import Panel
@@ -32,6 +34,8 @@ def render(data: ReportData) -> str:
         An HTML document.
     """
     tree = [panel for panel in (profile_panel(data), zoom_panel(data)) if panel is not None]
+    families = branching_families(data)
+    branches = [family_tree_panel(data, family) for family in families[:1]]
     paths, order = paths_panel(data), order_panel(data)
     geometry, training = geometry_panels(data), training_panels(data)
     return _environment().get_template("page.html.j2").render(
@@ -44,6 +48,10 @@ def render(data: ReportData) -> str:
         groups=cards.card_groups(data.summary),
         paths=paths,
         tree=tree,
+        branches=branches,
+        family_columns=FAMILY_COLUMNS,
+        family_rows=family_rows(data, families),
+        families_note=families_note(data, families),
         order=order,
         geometry=geometry,
         geometry_note=band_note(data.trajectories.num_rows, "recovered trajectory"),
@@ -54,7 +62,7 @@ def render(data: ReportData) -> str:
         trajectory_count=data.trajectories.num_rows,
         stages=_stages(data.summary.get("seconds") or {}),
         total=duration(sum((data.summary.get("seconds") or {}).values())),
-        figures=_figures([paths, *tree, order, *geometry, *training]),
+        figures=_figures([paths, *tree, *branches, order, *geometry, *training]),
         plotlyjs=Markup(get_plotlyjs()),
         style=Markup(_text("page.css")),
         plotly_version=plotly.__version__,

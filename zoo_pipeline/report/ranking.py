@@ -49,6 +49,14 @@ def worst_first(data: ReportData, most: int = MOST_ROWS) -> list[Row]:
     return [_row(trajectory, data.several_runs) for trajectory in trajectories[:most]]
 
 
+def direction_cell(trajectory: dict[str, Any]) -> Cell:
+    """Whether the direction of a row of the table of trajectories was found, and, where the truth is known, right."""
+    if trajectory.get("direction") == "undecided":
+        return Cell("undecided", True)
+    correct = trajectory.get("direction_correct")
+    return Cell("found" if correct is None else "right" if correct else "wrong", correct is False)
+
+
 def _badness(trajectory: dict[str, Any]) -> tuple[float, ...]:
     def number(key: str, default: float) -> float:
         value = trajectory.get(key)
@@ -74,7 +82,7 @@ def _row(trajectory: dict[str, Any], several_runs: bool) -> Row:
         Cell(score(purity), known(purity) and purity < 1),
         _yes_or_no(get("exact")),
         Cell(score(abs(tau) if known(tau) else None), known(tau) and abs(tau) < 1),
-        _direction(trajectory),
+        direction_cell(trajectory),
         Cell(figure(get("direction_confidence"))),
         Cell(figure(get("arc_length"))),
         Cell(figure(get("straightness"))),
@@ -85,10 +93,3 @@ def _row(trajectory: dict[str, Any], several_runs: bool) -> Row:
 
 def _yes_or_no(value: bool | None) -> Cell:
     return Cell("n/a") if value is None else Cell("yes" if value else "no", not value)
-
-
-def _direction(trajectory: dict[str, Any]) -> Cell:
-    if trajectory.get("direction") == "undecided":
-        return Cell("undecided", True)
-    correct = trajectory.get("direction_correct")
-    return Cell("found" if correct is None else "right" if correct else "wrong", correct is False)

@@ -9,7 +9,8 @@ import ray
 import torch
 from ray.exceptions import RayError
 
-from zoo_pipeline.errors import ZooError
+from zoo_pipeline.runtime.executor import ANALYSIS
+from zoo_pipeline.runtime.ray_words import unfinished
 
 RESTARTS = 8  # of an actor whose worker or node died; what it was doing is done again
 WAITING = 2  # items per actor, so that none waits for the driver
@@ -99,6 +100,10 @@ class _Aggregate:
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
 
+    def __repr__(self) -> str:
+        """What Ray puts before the lines that an actor prints."""
+        return ANALYSIS
+
     def apply(self, function: Callable[[Any], Any], item: Any) -> Any:
         return function(item)
 
@@ -135,4 +140,4 @@ def _value(reference: Any) -> Any:
         cause = getattr(error, "cause", None)
         if isinstance(cause, Exception):
             raise cause from None
-        raise ZooError(f"analysis: Ray could not finish it: {' '.join(str(error).split())[:500]}") from None
+        raise unfinished(error, ANALYSIS) from None

@@ -16,7 +16,7 @@ from zoo_pipeline.runtime.analysis_tables import (
     linkage_table,
     trajectories_table,
 )
-from zoo_pipeline.runtime.executor import Executor
+from zoo_pipeline.runtime.executor import ANALYSIS, Executor
 from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.runtime.reporting import bag_page
 from zoo_pipeline.runtime.row_tally import RowTally
@@ -58,7 +58,7 @@ def analyze_run(
     """
     zoo = Zoo(root)
     if mode_of(zoo.rows, zoo.layout) == EXACT:
-        summary: dict[str, Any] = executor.call(_analyze_run_here, root, name)
+        summary: dict[str, Any] = executor.call(ANALYSIS, _analyze_run_here, root, name)
         return summary
     with executor.crew() as crew:
         return _analyze_run(zoo, name, crew, memory_bytes)
@@ -91,7 +91,9 @@ def analyze_sources(
         StoreError: a source cannot be read, the place not be written, or nothing can be analysed.
     """
     if count_rows(sources) <= EXACT_UP_TO:
-        summaries: dict[str, dict[str, Any]] = executor.call(_analyze_sources_here, sources, layout, out, name)
+        summaries: dict[str, dict[str, Any]] = executor.call(
+            ANALYSIS, _analyze_sources_here, sources, layout, out, name
+        )
         return summaries
     with executor.crew() as crew:
         return _analyze_sources(sources, layout, out, name, crew, memory_bytes)
@@ -139,7 +141,7 @@ def analyze_bag(
         assert bag.layout is not None
         read = partial(read_share, bag.shares)
         tally = RowTally(len(bag))
-        with shown("analysis", tally):
+        with shown(ANALYSIS, tally):
             recovery, geometry = recover_in_shares(
                 read, len(bag.shares), bag.layout, memory_bytes=memory_bytes, crew=crew, tell=tally.hear
             )

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from zoo_pipeline.trajectories.crew import Crew
 
+TRAINING, ANALYSIS = "training", "analysis"  # what the work is called in messages, and in Ray's logs and dashboard
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -30,8 +32,8 @@ class Executor(Protocol):
         """A function that may be shared with calls: what they give it `heard` gets here, unless it gets lost."""
         ...
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call `function(*arguments, threads=…)` once, with all CPUs of one machine."""
+    def call(self, work: str, function: Callable[..., Any], /, *arguments: Any) -> Any:
+        """Call `function(*arguments, threads=…)` once, with all CPUs of one machine; `work` is its name for users."""
         ...
 
     def crew(self) -> AbstractContextManager[Crew]:

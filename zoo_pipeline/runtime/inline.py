@@ -37,7 +37,7 @@ class InlineExecutor:
         """`heard` itself."""
         return nullcontext(heard)
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, _work: str, function: Callable[..., Any], /, *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)`."""
         return function(*arguments, threads=os.cpu_count() or 1)
 

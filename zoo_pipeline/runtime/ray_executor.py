@@ -8,10 +8,10 @@ import ray
 from ray.exceptions import RayError
 
 from zoo_pipeline.config import Resources
-from zoo_pipeline.errors import ZooError
 from zoo_pipeline.runtime.aggregate import aggregate_actors
-from zoo_pipeline.runtime.executor import Outcome
+from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
+from zoo_pipeline.runtime.ray_words import unfinished
 from zoo_pipeline.trajectories.crew import Crew
 
 WINDOW_PER_SLOT = 2  # tasks submitted per task that can run, so that no worker waits for the driver
@@ -37,7 +37,7 @@ class RayExecutor:
             num_gpus=gpus,
             max_calls=GPU_CALLS_PER_WORKER if gpus else 0,
             max_retries=MAX_RETRIES,
-        )(_on_device)
+        )(_on_device).options(name=TRAINING)
         references = [ray.put(value) for value in shared]
         waiting = list(reversed(items))
         pending: dict[Any, Any] = {}
@@ -49,7 +49,7 @@ class RayExecutor:
                     pending[task.remote(function, item, *references)] = item
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
                 for reference in ready:
-                    yield _outcome(pending.pop(reference), reference)
+                    yield _outcome(pending.pop(reference), reference, TRAINING)
         finally:
             for reference in pending:  # only where the caller stopped early
                 ray.cancel(reference, force=True)
@@ -66,15 +66,11 @@ class RayExecutor:
         """A function for tasks; `heard` gets, in a thread of this process, what they give it."""
         return mailbox(heard)
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, work: str, function: Callable[..., Any], /, *arguments: Any) -> Any:
         """Call `function(*arguments, threads=…)` in one task that takes all CPUs of the largest machine."""
         cpus = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
-        task = ray.remote(num_cpus=max(1, cpus), max_retries=MAX_RETRIES)(_with_threads)
-        outcome = _outcome(None, task.remote(function, arguments, max(1, cpus)))
-        if isinstance(outcome.error, RayError):  # not what the function raised: its worker or node is gone
-            raise ZooError(
-                f"{function.__name__}: Ray could not finish it: {' '.join(str(outcome.error).split())[:500]}"
-            )
+        task = ray.remote(num_cpus=max(1, cpus), max_retries=MAX_RETRIES)(_with_threads).options(name=work)
+        outcome = _outcome(None, task.remote(function, arguments, max(1, cpus)), work)
         if outcome.error:
             raise outcome.error
         return outcome.value
@@ -93,10 +89,10 @@ def _with_threads(function: Callable[..., Any], arguments: tuple[Any, ...], thre
     return function(*arguments, threads=threads)
 
 
-def _outcome(item: Any, reference: Any) -> Outcome:
+def _outcome(item: Any, reference: Any, work: str) -> Outcome:
     try:
         return Outcome(item, value=ray.get(reference))
     except RayError as error:
         # Ray wraps what a task raised; the cause is the error itself, as the inline executor has it.
         cause = getattr(error, "cause", None)
-        return Outcome(item, error=cause if isinstance(cause, Exception) else error)
+        return Outcome(item, error=cause if isinstance(cause, Exception) else unfinished(error, work))

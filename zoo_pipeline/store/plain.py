@@ -12,6 +12,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.bag import UNKNOWN, Bag, Integers, named
 from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.remedies import OF_ANYBODY
 from zoo_pipeline.store.schema import LAYOUT_KEY, METRIC_NAMES
 from zoo_pipeline.store.shards import open_shard
 from zoo_pipeline.store.shares import WEIGHTS, HeldShare, Share, blocks, file_shares
@@ -19,7 +20,6 @@ from zoo_pipeline.store.shares import WEIGHTS, HeldShare, Share, blocks, file_sh
 TRUTH = ("model_id", "epoch", "step")  # each may be missing
 METRICS = pa.schema([(name, pa.float32()) for name in METRIC_NAMES])
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-_REMEDY = "name the files that are there"
 
 
 @dataclass
@@ -48,7 +48,7 @@ def read_plain(files: Files, name: str, shown: str, layout: Layout | None = None
     Raises:
         StoreError: it is missing, damaged, or not such a file.
     """
-    with open_shard(files, name, _REMEDY) as file:
+    with open_shard(files, name, OF_ANYBODY) as file:
         try:
             own = _layout(file)
             _check(file.schema_arrow)
@@ -76,7 +76,7 @@ def plain_rows(files: Files, name: str) -> int:
     Raises:
         StoreError: it is missing, or damaged.
     """
-    with open_shard(files, name, _REMEDY) as file:
+    with open_shard(files, name, OF_ANYBODY) as file:
         return int(file.metadata.num_rows)
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.filesystem import Files, reason
+from zoo_pipeline.store.remedies import OF_A_RUN, Remedies
 from zoo_pipeline.store.rows import RangeRows
 from zoo_pipeline.store.schema import LAYOUT_KEY, SHARD_KEY, buffers_schema, checkpoint_schema
 
@@ -39,7 +40,7 @@ def buffers_table(model_ids: NDArray[np.int32], rows: RangeRows, layout: Layout,
 
 
 @contextmanager
-def open_shard(files: Files, name: str, remedy: str = "run zoo train again with --resume") -> Iterator[pq.ParquetFile]:
+def open_shard(files: Files, name: str, remedies: Remedies = OF_A_RUN) -> Iterator[pq.ParquetFile]:
     """Open a shard for reading; every page that is read is held against its checksum.
 
     Read it with `use_threads=False`: a thread of Arrow's that still lets go of bytes read through a Python file when
@@ -48,10 +49,11 @@ def open_shard(files: Files, name: str, remedy: str = "run zoo train again with 
     Args:
         files: where it lies.
         name: its path there.
-        remedy: what a user can do where it is missing, or damaged and moved away.
+        remedies: what a user can do about it.
 
     Raises:
-        StoreError: absent, a folder, truncated, not Parquet, damaged where it is read, or two columns have one name.
+        StoreError: absent, a folder, truncated, not Parquet, damaged where it is read, of a kind that pyarrow cannot
+            read, or two columns have one name.
     """
     try:
         with files.filesystem.open(files.at(name), "rb") as file:
@@ -61,13 +63,16 @@ def open_shard(files: Files, name: str, remedy: str = "run zoo train again with 
                 raise StoreError(f"{files.at(name)}: has several columns {twice[0]}; expected one, rename the others")
             yield shard
     except FileNotFoundError:
-        raise StoreError(f"{files.at(name)}: missing; {remedy}") from None
+        raise StoreError(f"{files.at(name)}: missing; {remedies.missing}") from None
     except IsADirectoryError:
-        raise StoreError(f"{files.at(name)}: is a folder, expected a Parquet file; {remedy}") from None
+        raise StoreError(f"{files.at(name)}: is a folder, expected a Parquet file; {remedies.folder}") from None
+    except pa.ArrowNotImplementedError as error:
+        raise StoreError(f"{files.at(name)}: cannot be read ({reason(error)}); {remedies.unsupported}") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(
-            f"{files.at(name)}: damaged or not Parquet ({' '.join(str(error).split())}); move it away and {remedy}"
-        ) from None
+        # What is wrong with the content Arrow raises as OSError, too, but without a number of the system's.
+        if getattr(error, "errno", None):
+            raise StoreError(f"{files.at(name)}: cannot be read ({reason(error)}); {remedies.unreadable}") from None
+        raise StoreError(f"{files.at(name)}: damaged or not Parquet ({reason(error)}); {remedies.damaged}") from None
 
 
 def read_footer(files: Files, name: str) -> dict[str, Any]:

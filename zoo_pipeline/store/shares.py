@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.remedies import OF_A_RUN, OF_ANYBODY
 from zoo_pipeline.store.shards import open_shard
 
 WEIGHTS = "weights"
@@ -46,7 +47,7 @@ class FileShare:
     Attributes:
         place: root of the file.
         name: its path there.
-        shown: what it is called in messages; None for its full path.
+        shown: what a plain file is called in messages; None for a run's.
         groups: numbers of the row groups.
         dimension: of the rows that belong to the share; others are left out.
         diverged: models whose weights are read as NaN.
@@ -65,13 +66,13 @@ class FileShare:
         Raises:
             StoreError: the file is missing or damaged.
         """
-        try:
-            with open_shard(Files(self.place), self.name) as file:
+        with open_shard(Files(self.place), self.name, OF_ANYBODY if self.shown else OF_A_RUN) as file:
+            try:
                 for _, weights, table in blocks(file, ["model_id"] if self.diverged else [], self.groups):
                     if weights.shape[1] == self.dimension:
                         yield self._without_diverged(weights, table)
-        except StoreError as error:
-            raise StoreError(f"{self.shown}: {error}" if self.shown else str(error)) from None
+            except StoreError as error:
+                raise StoreError(f"{self.shown or f'{self.place}/{self.name}'}: {error}") from None
 
     def _without_diverged(self, weights: NDArray[np.float32], table: pa.Table) -> NDArray[np.float32]:
         if not self.diverged:

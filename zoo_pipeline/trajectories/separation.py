@@ -17,8 +17,8 @@ from zoo_pipeline.trajectories.components import connected
 from zoo_pipeline.trajectories.exchange import Split, exchange_scores
 from zoo_pipeline.trajectories.linkage import SpanningTree
 
-# Frozen after trials on development zoos (docs/recovery.md). Two unrelated trajectories of 26 to 51 checkpoints were as
-# alike at their most alike as up to 44 independent pairs of networks would be.
+# Frozen after trials on development zoos (docs/recovery.md; benchmarks.looks). Two unrelated trajectories of 26 to 51
+# checkpoints were as alike at their most alike as up to 44 independent pairs of networks would be.
 FALSE_JOINS = 0.02  # expected in a bag
 LOOKS = 50  # independent chances to join two unrelated trajectories
 _BLOCK_ROWS = 1024
@@ -99,7 +99,10 @@ def score_edges(distances: NDArray[np.float32], tree: SpanningTree, split: Split
     """
     n = len(distances)
     edges, lengths, scores = tree.edges, tree.heights, _scores(split, tree.edges)
-    own = [torch.empty(0), *(split.take(block).cosines(split.take(block))[1] for block in _blocks(n))]
+    own = [torch.empty(0)]
+    for block in _blocks(n):
+        some = split.take(block)
+        own.append(some.cosines(some)[1])
     variance = torch.cat(own).numpy()
     found = n
     while True:

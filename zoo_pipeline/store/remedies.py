@@ -1,0 +1,36 @@
+"""What a user can do about a Parquet file that cannot be read, by what is wrong with it and by whose file it is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """The end of a message, a clause without a full stop.
+
+    Attributes:
+        missing: there is nothing.
+        folder: it is a folder.
+        damaged: it is no Parquet, truncated, or fails its checksums.
+        unsupported: it is sound, but written in a way that pyarrow cannot read.
+        unreadable: the system does not hand it over.
+    """
+
+    missing: str
+    folder: str
+    damaged: str
+    unsupported: str
+    unreadable: str = "see to it that it can be read, and try again"
+
+
+OF_A_RUN = Remedies(
+    missing="run zoo train again with --resume",
+    folder="move it away and run zoo train again with --resume",
+    damaged="move it away and run zoo train again with --resume",
+    unsupported="install the pyarrow that it was written with, or write it as docs/format.md says",
+)
+OF_ANYBODY = Remedies(
+    missing="write it again, or leave it out",
+    folder="name that folder itself for the files in it, or move it away",
+    damaged="write it again, or leave it out",
+    unsupported="write it again as ordinary Parquet, such as pyarrow.parquet.write_table does",
+)
