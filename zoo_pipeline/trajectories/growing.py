@@ -30,8 +30,11 @@ def grow(
 
     From the path of the root on, the path that fits best is attached, in its better direction and at its best row of
     the lines there are: by `measure_attachment`, by the log-odds of its direction, and by how straight it leads away
-    from the root. Then every path looks again for the row it left, on its parent's whole line; where it continues the
-    line more smoothly than the line itself, both change places; and what begins at the end of a path continues it.
+    from the root. A path of one row, which has no direction, is put in where it lies smoothest.
+
+    Then, in turn: every path looks again for the row it left, on all lines but those that branch from it; what begins
+    at the end of a path continues it; where two leave one row, it is decided which of them goes on; and crossed links
+    are exchanged (`polish`).
 
     Args:
         smoothness: of the family.
