@@ -129,7 +129,7 @@ def test_families_too_small_to_branch(m):
 
 def test_a_family_too_large_to_unfold_is_one_path_that_nobody_should_trust(monkeypatch):
     points, _ = forked_family(3)
-    monkeypatch.setattr(branches_module, "MOST_ROWS", len(points) - 1)
+    monkeypatch.setattr(branches_module, "MOST_FORKED_ROWS", len(points) - 1)
     found = unfold(points, root=0)
     assert [sorted(path.tolist()) for path in found.paths] == [list(range(len(points)))]
     assert found.confidence.tolist() == [0] * len(points)
