@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.common_start import cover_from_root
+from zoo_pipeline.trajectories.common_start import cover_from_root, smooth_from_root
 from zoo_pipeline.trajectories.cover import smooth_cover
 from zoo_pipeline.trajectories.direction import decide_direction
 from zoo_pipeline.trajectories.drift import Floats, drift_free_squares, isometric_coordinates
@@ -102,6 +102,10 @@ def unfold(
     if root is None:
         root = int(copies.argmax())
     starts = int(copies[root])
+    if m <= MOST_FORKED_ROWS:
+        tree = smooth_from_root(Smoothness(isometric_coordinates(rows), root), root, starts)
+        if tree is not None:
+            return _of_tree(rows, tree, root)
     progress = np.linalg.norm(rows - rows[root], axis=1)
     squares = drift_free_squares(rows, progress, max(_BANDWIDTH_ROWS, 2 * starts))
     place = np.empty(m, np.int64)

@@ -4,11 +4,40 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from zoo_pipeline.trajectories.cover import smooth_cover
 from zoo_pipeline.trajectories.drift import Floats
+from zoo_pipeline.trajectories.polishing import insert, polish
+from zoo_pipeline.trajectories.smoothness import Smoothness
+from zoo_pipeline.trajectories.tree import Tree
 
 Rows = NDArray[np.int64]
 
+_MOST_TORN = 3  # rows of a path that is a piece of another, as first steps are that differ from all later ones
 _END_PENALTY = 0.3  # of the squared steps that a path would still have to take; chosen on development zoos, then frozen
+
+
+def smooth_from_root(smoothness: Smoothness, root: int, starts: int) -> Tree | None:
+    """Divide a family into `starts` smooth paths that all begin at the root, if its smoothest long paths are so many.
+
+    Args:
+        smoothness: of the family.
+        root: a row.
+        starts: how many paths.
+
+    Returns:
+        The root as a path of its own and those that branch from it; None where the rows make more or fewer long paths.
+    """
+    pieces = [piece.tolist() for piece in smooth_cover(smoothness, apart=root) if root not in piece]
+    pieces.sort(key=len, reverse=True)
+    paths, torn = pieces[:starts], pieces[starts:]
+    if len(paths) < starts or len(paths[-1]) < 2 or (torn and len(torn[0]) > _MOST_TORN):
+        return None
+    gone = smoothness.progress
+    paths = [path if gone[path[0]] <= gone[path[-1]] else path[::-1] for path in paths]
+    tree = Tree([[root], *paths], [-1] + [0] * starts, [-1] + [root] * starts)
+    for row in [row for piece in torn for row in piece]:
+        insert(smoothness, tree, row, forks_known=True)
+    return polish(smoothness, tree, alone=root)
 
 
 def cover_from_root(squares: Floats, progress: Floats, root: int, starts: int) -> Rows:

@@ -33,7 +33,7 @@ class _Choices:
     cost: Floats
 
 
-def smooth_cover(smoothness: Smoothness) -> list[Rows]:
+def smooth_cover(smoothness: Smoothness, apart: int | None = None) -> list[Rows]:
     """Divide the rows of a family into paths, each of which passes its rows smoothly.
 
     Every row chooses two neighbours, or one and an end, or none. The choices are made together, a row being chosen by
@@ -43,22 +43,26 @@ def smooth_cover(smoothness: Smoothness) -> list[Rows]:
 
     Args:
         smoothness: of a family of at least two rows.
+        apart: a row that no path passes; it is one alone.
 
     Returns:
         The rows of each path, in order up to reversal; every row is in exactly one.
     """
-    choices = _choices(smoothness)
+    near = smoothness.near.copy()
+    if apart is not None:
+        near[apart] = near[:, apart] = False
+    choices = _choices(smoothness, near)
     neighbours = _least_cost(choices, len(smoothness.coordinates))
     return [part for path in _paths(neighbours) for part in _cut_at_turns(smoothness, path)]
 
 
-def _choices(smoothness: Smoothness) -> _Choices:
+def _choices(smoothness: Smoothness, near: NDArray[np.bool_]) -> _Choices:
     """List and price what every row may choose."""
     rows, firsts, seconds, costs = [], [], [], []
-    for row, beside in enumerate(map(np.flatnonzero, smoothness.near)):
+    for row, beside in enumerate(map(np.flatnonzero, near)):
         two = smoothness.of_pairs(row, beside)
-        one = two.min(axis=1) if len(beside) > 1 else np.zeros(1)
-        best = float(one.min())
+        one = two.min(axis=1) if len(beside) > 1 else np.zeros(len(beside))
+        best = float(one.min()) if len(beside) else 0.0
         first, second = np.nonzero(np.triu(two <= best + _PRUNED_FROM * END, 1))
         alone = np.flatnonzero(one <= best + _PRUNED_FROM * END)
         rows.append(np.full(len(first) + len(alone) + 1, row))
@@ -122,13 +126,15 @@ def _paths(neighbours: list[list[int]]) -> list[Rows]:
 
 
 def _cut_at_turns(smoothness: Smoothness, path: Rows) -> list[Rows]:
-    """Cut a path where it comes back, at the step that is longest beside its neighbours."""
+    """Cut a path where it comes back, or came from elsewhere, at the step that is longest beside its neighbours."""
     gone = smoothness.progress[path]
-    peak = int(gone.argmax())
-    back = gone[peak] - max(gone[0], gone[-1])
-    if len(path) < _SHORTEST_TURNING or not 2 <= peak <= len(path) - 3 or back <= _LEAST_TURN * np.ptp(gone):
+    ends = gone[[0, -1]]
+    far, near = int(gone.argmax()), int(gone.argmin())
+    turn = far if gone[far] - ends.max() > ends.min() - gone[near] else near
+    turned = np.abs(ends - gone[turn]).min()
+    if len(path) < _SHORTEST_TURNING or not 2 <= turn <= len(path) - 3 or turned <= _LEAST_TURN * np.ptp(gone):
         return [path]
     steps = np.linalg.norm(np.diff(smoothness.coordinates[path], axis=0), axis=1)
-    near = np.arange(max(peak - _BESIDE_TURN, 1), min(peak + _BESIDE_TURN, len(steps) - 1))
-    step = int(near[(steps[near] / np.sqrt(steps[near - 1] * steps[near + 1])).argmax()]) + 1
+    beside = np.arange(max(turn - _BESIDE_TURN, 1), min(turn + _BESIDE_TURN, len(steps) - 1))
+    step = int(beside[(steps[beside] / np.sqrt(steps[beside - 1] * steps[beside + 1])).argmax()]) + 1
     return [part for half in (path[:step], path[step:]) for part in _cut_at_turns(smoothness, half)]

@@ -9,7 +9,7 @@ from zoo_pipeline.trajectories.continuation import continuation_score
 from zoo_pipeline.trajectories.direction import direction_log_odds
 from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
 from zoo_pipeline.trajectories.drift import Floats
-from zoo_pipeline.trajectories.polishing import polish
+from zoo_pipeline.trajectories.polishing import insert, polish
 from zoo_pipeline.trajectories.smoothness import Smoothness
 from zoo_pipeline.trajectories.tree import Tree
 
@@ -49,7 +49,7 @@ def grow(
     coordinates = smoothness.coordinates
     tree = _assembled(coordinates, pieces, root, points, layout)
     for row in [int(piece[0]) for piece in pieces if len(piece) == 1 and piece[0] != root]:
-        _insert(smoothness, tree, row)
+        insert(smoothness, tree, row)
     for _ in range(_ROUNDS):
         _replant(coordinates, tree)
         _merge(tree)
@@ -115,28 +115,6 @@ def _scores(coordinates: Floats, line: Rows, heads: list[Rows]) -> Floats:
         second = coordinates[[head[min(1, len(head) - 1)] for head in heads]]
         scores[heading] = weighted(measure_attachment(coordinates[line], first[heading], second[heading]), OF_A_BRANCH)
     return scores
-
-
-def _insert(smoothness: Smoothness, tree: Tree, row: int) -> None:
-    """Put a row that is a path alone where it costs least: between two rows, before a branch, or behind a path."""
-    places, links = [], []
-    for number, path in enumerate(tree.paths):
-        chain = [tree.parent_row[number], *path, -1, -1]
-        first = 0 if number else 1  # nothing comes before the root
-        for place in range(first, len(path) + 1):
-            older = chain[place - 1] if place > 1 else -1
-            places.append((number, place))
-            links.append((older, chain[place] if place else -1, chain[place + 1], chain[place + 2]))
-    older, before, after, later = np.array(links).T
-    new = np.full(len(links), row)
-    cost = smoothness.of(new, before, after)
-    here, there = before >= 0, after >= 0
-    cost[here] += smoothness.of(before[here], older[here], new[here])
-    cost[here] -= smoothness.of(before[here], older[here], after[here])
-    cost[there] += smoothness.of(after[there], new[there], later[there])
-    cost[there] -= smoothness.of(after[there], before[there], later[there])
-    number, place = places[int(cost.argmin())]
-    tree.paths[number].insert(place, row)
 
 
 def _replant(coordinates: Floats, tree: Tree) -> None:

@@ -1,4 +1,4 @@
-"""Polishing: the links of a tree exchanged in pairs while that makes its paths smoother."""
+"""Polishing: rows put into a tree, and its links exchanged, where that makes its paths smoother."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ _LEAST_GAIN = 1e-6
 _MOST_EXCHANGES = 2  # per row: rounding must not go round in circles
 
 
-def polish(smoothness: Smoothness, tree: Tree) -> Tree:
+def polish(smoothness: Smoothness, tree: Tree, alone: int | None = None) -> Tree:
     """Exchange links between rows, the pair that gains most first, until none gains.
 
     The cost of a tree is that of every row between the one before it, which for the first row of a branch is the row
@@ -23,6 +23,7 @@ def polish(smoothness: Smoothness, tree: Tree) -> Tree:
     Args:
         smoothness: of the family.
         tree: of all its rows.
+        alone: a row that is to stay a path alone.
 
     Returns:
         The tree as it is then, the root's path first.
@@ -30,7 +31,7 @@ def polish(smoothness: Smoothness, tree: Tree) -> Tree:
     before, after = tree.links(len(smoothness.coordinates))
     near = smoothness.near
     for _ in range(_MOST_EXCHANGES * len(before)):
-        start, end, on_path = _links(before, after)
+        start, end, on_path = _links(before, after, alone)
         one, other = _exchangeable(before, near, start, end, on_path)
         gain = _gains(smoothness, before, after, (start, end, on_path), one, other)
         if gain.max(initial=0.0) <= _LEAST_GAIN:
@@ -44,9 +45,40 @@ def polish(smoothness: Smoothness, tree: Tree) -> Tree:
     return Tree.of_links(before, after)
 
 
-def _links(before: Rows, after: Rows) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+def insert(smoothness: Smoothness, tree: Tree, row: int, *, forks_known: bool = False) -> None:
+    """Put a row that is a path alone where it costs least: between two rows, before a branch, or behind a path.
+
+    Args:
+        smoothness: of the family.
+        tree: of the other rows.
+        row: the row.
+        forks_known: whether the rows that branches left count as what comes before them.
+    """
+    places, links = [], []
+    for number, path in enumerate(tree.paths):
+        chain = [tree.parent_row[number], *path, -1, -1]
+        first = 0 if number else 1  # nothing comes before the root
+        for place in range(first, len(path) + 1):
+            known = 0 if forks_known else 1
+            older = chain[place - 1] if place > known else -1
+            places.append((number, place))
+            links.append((older, chain[place] if place >= known else -1, chain[place + 1], chain[place + 2]))
+    older, before, after, later = np.array(links).T
+    new = np.full(len(links), row)
+    cost = smoothness.of(new, before, after)
+    here, there = before >= 0, after >= 0
+    cost[here] += smoothness.of(before[here], older[here], new[here])
+    cost[here] -= smoothness.of(before[here], older[here], after[here])
+    cost[there] += smoothness.of(after[there], new[there], later[there])
+    cost[there] -= smoothness.of(after[there], before[there], later[there])
+    number, place = places[int(cost.argmin())]
+    tree.paths[number].insert(place, row)
+
+
+def _links(before: Rows, after: Rows, alone: int | None) -> tuple[Rows, Rows, NDArray[np.bool_]]:
     """All links, to nothing (−1) too: where they start and end, and whether they are on a path and not a branch's."""
     linked, last = np.flatnonzero(before >= 0), np.flatnonzero(after < 0)
+    last = last[last != alone] if alone is not None else last
     start, end = np.append(before[linked], last), np.append(linked, np.full(len(last), -1))
     return start, end, after[start] == end
 
