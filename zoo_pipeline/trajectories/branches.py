@@ -61,11 +61,13 @@ def unfold(
     """Unfold one family: which rows follow which, and where trajectories branch.
 
     A family whose shortest path is hardly longer than its minimum spanning tree, and does not turn back at a repeated
-    row, does not branch and is ordered by `order_along_path`. Nor does one that `smooth_cover` covers by one path.
+    row, does not branch and is ordered by `order_along_path`. Nor does one that a single path explains nearly as well
+    as a tree.
 
-    Where k copies of the root are known, k paths begin there (`cover_from_root`): O(m³) time; about six matrices of
-    8·m² bytes. Else the paths of the cover are put together to a tree (`grow`). A family of more than `MOST_ROWS`, or
-    `MOST_FORKED_ROWS`, that branches is too large: it comes out as one path with confidence 0.
+    Where k copies of the root are known, k paths begin there: `smooth_from_root`, else `cover_from_root`, which takes
+    O(m³) time and about six matrices of 8·m² bytes. Else the paths of `smooth_cover` are put together to a tree
+    (`grow`). A family of more than `MOST_ROWS`, or `MOST_FORKED_ROWS`, that branches is too large: it comes out as one
+    path with confidence 0.
 
     Args:
         points: float[m, d], distinct.
