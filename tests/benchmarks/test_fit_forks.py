@@ -16,7 +16,7 @@ D = 40
 
 @pytest.fixture(scope="module")
 def bag():
-    """A stranger of three rows; a model of seven, a fork of four from its epoch 3, and one of three from that's 2."""
+    """A stranger of three rows; a model of seven, a fork of four from its epoch 3, and one of three from its 2."""
     rng = np.random.default_rng(0)
 
     def walk(start, count):

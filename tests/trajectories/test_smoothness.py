@@ -43,6 +43,12 @@ def test_an_end_is_a_mirror_image_with_a_fifth_of_the_drift_and_a_row_alone_two_
     np.testing.assert_allclose(found, [np.log(0.2) + END, np.log(0.2 * 5) + END, 2 * END])
 
 
+def test_a_row_exactly_between_two_costs_the_least_there_is_a_millionth_of_the_longest_way():
+    rows = np.array([0.0, 1, 2, 3])[:, None] * np.array([[6.0, 8.0]])
+    found = Smoothness(rows, 0).of(np.array([1]), np.array([0]), np.array([2]))
+    np.testing.assert_allclose(found, np.log(1e-6 * 30))
+
+
 def test_pairs_cost_what_each_of_them_costs(family):
     rows, _ = family
     smoothness = Smoothness(rows, 3)
