@@ -30,12 +30,8 @@ def cheapest(squares, progress, root, starts):
     order = np.argsort(progress)
     step = np.zeros(m)  # by place in progress
     for place in range(1, m):
-        beside = [
-            squares[order[place], order[place - back]]
-            for back in range(max(starts // 2, 1), starts + 1)
-            if back <= place
-        ]
-        step[place] = min(beside)
+        backs = range(max(starts // 2, 1), starts + 1)
+        step[place] = min(squares[order[place], order[max(place - back, 0)]] for back in backs)
     ended = np.zeros(m)
     for place in range(m):
         ended[order[place]] = 0.3 * step[place + 1 :].sum() / starts
