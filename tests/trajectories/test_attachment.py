@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from zoo_pipeline.trajectories.attachment import OF_A_BRANCH, OF_THE_REST, measure_attachment, weighted
+
+D = 60
+
+
+def cosine(one, other):
+    return one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+
+
+def walk(rng, start, heading, steps, noise=0.5):
+    return start + np.cumsum(heading + noise * rng.standard_normal((steps, D)), axis=0)
+
+
+@pytest.fixture
+def fork():
+    """A line of twelve rows, the first two rows of three paths that leave rows 3, 6 and 9, and of one that is apart."""
+    rng = np.random.default_rng(0)
+    heading = np.eye(1, D)[0]
+    line = walk(rng, np.zeros(D), heading, 12)
+    heads = np.stack([walk(rng, line[left], heading, 2) for left in (3, 6, 9)] + [rng.standard_normal((2, D)) + 3])
+    return line, heads[:, 0], heads[:, 1]
+
+
+def test_angles_and_distances_are_those_of_a_plain_loop(fork):
+    line, first, second = fork
+    found = measure_attachment(line, first, second)
+    for path in range(len(first)):
+        step = second[path] - first[path]
+        length = np.linalg.norm(step)
+        for row in range(len(line)):
+            way = first[path] - line[row]
+            log = np.log(np.linalg.norm(way) / length)
+            expected = {
+                "way": log,
+                "back": np.log(np.linalg.norm(first[path] - step - line[row]) / length),
+                "turn": cosine(way, step),
+                "unlike": abs(log),
+                "with_next": cosine(way, line[min(row + 1, 11)] - line[min(row, 10)]),
+                "with_last": cosine(way, line[max(row, 1)] - line[max(row - 1, 0)]),
+                "near": log**2 if log < 0 else 0.0,
+            }
+            assert {name: found[name][path, row] for name in expected} == pytest.approx(expected)
+
+
+def test_a_step_is_carried_as_far_as_its_new_part_is_in_the_path(fork):
+    """Of each step, what no combination of two steps on either side and of the path's own first tells."""
+    line, first, second = fork
+    found = measure_attachment(line, first, second)
+    steps = np.diff(line, axis=0)
+    for path in range(len(first)):
+        carried = []
+        for step in range(11):
+            beside = [steps[other] for other in range(step - 2, step + 3) if other != step and 0 <= other < 11]
+            known = np.stack([*beside, second[path] - first[path]], axis=1)
+            new = steps[step] - known @ np.linalg.lstsq(known, steps[step], rcond=None)[0]
+            way = first[path] - (line[step] + line[step + 1]) / 2
+            carried.append(float(np.clip(way @ new / (new @ new), -0.5, 0.5)))
+        np.testing.assert_allclose(found["carried_last"][path], [0.5, *carried])
+        np.testing.assert_allclose(found["carried_next"][path], [*carried, -0.5])
+        expected = [sum(carried[:row]) - sum(carried[row:]) for row in range(12)]
+        np.testing.assert_allclose(found["carried"][path], expected, atol=1e-9)
+
+
+def test_a_path_carries_the_steps_before_its_fork_and_none_after_it(fork):
+    line, first, second = fork
+    carried = measure_attachment(line, first, second)["carried"][:3]
+    assert carried.argmax(axis=1).tolist() == [3, 6, 9]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_row_that_a_branch_left_is_found_where_every_step_adds_something_new(seed):
+    rng = np.random.default_rng(seed)
+    heading = 2 * np.eye(1, D)[0]
+    line = walk(rng, np.zeros(D), heading, 14)
+    left = 2 + seed
+    head = walk(rng, line[left], heading, 2)
+    measured = measure_attachment(line, head[:1], head[1:])
+    assert weighted(measured, OF_A_BRANCH).argmax() == left
+
+
+def test_scores_are_weighted_sums(fork):
+    line, first, second = fork
+    measured = measure_attachment(line, first, second)
+    for weights in (OF_A_BRANCH, OF_THE_REST):
+        assert set(weights) == set(measured)
+        expected = sum(weights[name] * values[2, 5] for name, values in measured.items())
+        assert weighted(measured, weights)[2, 5] == pytest.approx(expected)
+
+
+def test_scaling_turning_and_shifting_changes_nothing(fork):
+    turn, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((D, D)))
+    plain = measure_attachment(*fork)
+    moved = measure_attachment(*(0.01 * rows @ turn + 4.0 for rows in fork))
+    for name, values in plain.items():
+        np.testing.assert_allclose(moved[name], values, atol=1e-7)
+
+
+def test_paths_are_measured_each_for_itself(fork):
+    line, first, second = fork
+    together = measure_attachment(line, first, second)
+    alone = measure_attachment(line, first[2:3], second[2:3])
+    for name, values in together.items():
+        np.testing.assert_allclose(values[2:3], alone[name])
+
+
+def test_a_path_that_repeats_a_row_or_a_step_of_the_line_gets_finite_scores():
+    line = np.cumsum(np.eye(5), axis=0)
+    first, second = line[[2]], line[[3]]  # begins on the line, by the line's own step
+    for values in measure_attachment(line, first, second).values():
+        assert np.isfinite(values).all()
