@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.common_start import cover_from_root, smooth_from_root
 from zoo_pipeline.trajectories.cover import smooth_cover
-from zoo_pipeline.trajectories.direction import decide_direction
+from zoo_pipeline.trajectories.direction import decide_direction, direction_log_odds
+from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
 from zoo_pipeline.trajectories.drift import Floats, drift_free_squares, isometric_coordinates
 from zoo_pipeline.trajectories.growing import grow
 from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
@@ -99,7 +100,6 @@ def unfold(
     if m > (MOST_ROWS if starts_known else MOST_FORKED_ROWS):
         return _one_path(order, 0.0 if longer > _LONGER else 1.0)
     if not starts_known:
-        root = _likely_root(rows, layout) if root is None else root
         return _forked(rows, order, root, layout, doubles_back=longer > _MUCH_LONGER)
     if root is None:
         root = int(copies.argmax())
@@ -134,17 +134,36 @@ def _turns_back(points: Floats, repeated: NDArray[np.bool_], edges: NDArray[np.i
     return False
 
 
-def _forked(points: Floats, order: Rows, root: int, layout: Layout | None, *, doubles_back: bool) -> Branches:
+def _forked(points: Floats, order: Rows, root: int | None, layout: Layout | None, *, doubles_back: bool) -> Branches:
     """Unfold a family without a known start, unless a single path does nearly as well as a tree."""
-    smoothness = Smoothness(isometric_coordinates(points), root)
+    start = _likely_root(points, layout) if root is None else root
+    coordinates = isometric_coordinates(points)
+    smoothness = Smoothness(coordinates, start)
     pieces = smooth_cover(smoothness)
     if len(pieces) == 1:
         return _one_path(order, 1.0)
-    tree = grow(smoothness, pieces, root, points, layout)
+    tree = grow(smoothness, pieces, start, points, layout)
+    if root is None and _forward_odds(points[tree.paths[0]], layout) < 0:
+        # What the whole family's path said is not so of its trunk; a piece that has the initialisation knows best.
+        start = _surest_start(points, pieces, layout)
+        smoothness = Smoothness(coordinates, start)
+        tree = grow(smoothness, smooth_cover(smoothness), start, points, layout)
     gain = smoothness.of_tree(Tree([order.tolist()], [-1], [-1])) - smoothness.of_tree(tree)
     if gain < (_GAIN_WHERE_LONGER if doubles_back else max(_LEAST_GAIN, _LEAST_GAIN_PER_ROW * len(points))):
         return _one_path(order, 1.0)
-    return _of_tree(points, tree, root)
+    return _of_tree(points, tree, start)
+
+
+def _forward_odds(path: Floats, layout: Layout | None) -> float:
+    """Log-odds that a path runs forward; 0 for one that is too short to say."""
+    return float(direction_log_odds(path[None], layout)[0]) if len(path) >= LEAST_CHECKPOINTS else 0.0
+
+
+def _surest_start(points: Floats, pieces: list[Rows], layout: Layout | None) -> int:
+    """The first row of the piece whose direction is the clearest."""
+    odds = [_forward_odds(points[piece], layout) for piece in pieces]
+    surest = int(np.abs(odds).argmax())
+    return int(pieces[surest][0 if odds[surest] >= 0 else -1])
 
 
 def _likely_root(points: Floats, layout: Layout | None) -> int:

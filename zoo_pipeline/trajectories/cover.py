@@ -53,7 +53,7 @@ def smooth_cover(smoothness: Smoothness, apart: int | None = None) -> list[Rows]
         near[apart] = near[:, apart] = False
     choices = _choices(smoothness, near)
     neighbours = _least_cost(choices, len(smoothness.coordinates))
-    return [part for path in _paths(neighbours) for part in _cut_at_turns(smoothness, path)]
+    return [part for path in _paths(smoothness, neighbours) for part in _cut_at_turns(smoothness, path)]
 
 
 def _choices(smoothness: Smoothness, near: NDArray[np.bool_]) -> _Choices:
@@ -108,19 +108,20 @@ def _least_cost(choices: _Choices, m: int) -> list[list[int]]:
     return neighbours
 
 
-def _paths(neighbours: list[list[int]]) -> list[Rows]:
-    """Walk along the neighbours, from ends first; what closes in a ring is opened at its first row."""
+def _paths(smoothness: Smoothness, neighbours: list[list[int]]) -> list[Rows]:
+    """Walk along the neighbours, from ends first; a ring is opened nearest the start, at the longer of two steps."""
     ends = [row for row, beside in enumerate(neighbours) if len(beside) < 2]
     seen: set[int] = set()
     paths = []
-    for start in (*ends, *range(len(neighbours))):
+    for start in (*ends, *np.argsort(smoothness.progress, kind="stable").tolist()):
         if start in seen:
             continue
         walk = [start]
         seen.add(start)
         while following := [row for row in neighbours[walk[-1]] if row not in seen]:
-            walk.append(following[0])
-            seen.add(following[0])
+            here = smoothness.coordinates[walk[-1]]
+            walk.append(min(following, key=lambda row: float(np.linalg.norm(smoothness.coordinates[row] - here))))
+            seen.add(walk[-1])
         paths.append(np.array(walk))
     return paths
 

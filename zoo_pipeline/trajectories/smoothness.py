@@ -39,6 +39,9 @@ class Smoothness:
         self.coordinates = coordinates
         self.progress: Floats = np.linalg.norm(coordinates - coordinates[root], axis=1)
         self._drift = drift_directions(coordinates, self.progress, _BANDWIDTH_ROWS, np.arange(len(coordinates)))
+        distances = euclidean_distances(coordinates)
+        np.fill_diagonal(distances, np.inf)
+        self._nearest = distances.argmin(axis=1)
         self._least = _LEAST * float(np.square(self.progress).max(initial=0.0)) or 1.0
 
     @cached_property
@@ -67,10 +70,11 @@ class Smoothness:
         """What it costs that rows lie between two others each, float64[n].
 
         With −1 for one of the two, the row is an end: as if the other had a mirror image there, without the way along
-        the drift but for a fifth, and `END` besides. With −1 for both, it is twice `END`.
+        the drift but for a fifth, and `END` besides. With −1 for both, the nearest row is taken, and twice `END`.
         """
         ends = (before < 0) | (after < 0)
-        beside = np.maximum(before, after)
+        alone = ends & (before == after)
+        beside = np.where(alone, self._nearest[rows], np.maximum(before, after))
         one, along_one = self._way(rows, np.where(ends, beside, before))
         other, along_other = self._way(rows, np.where(ends, beside, after))
         change = np.square(along_one + along_other).sum(axis=1)
@@ -78,7 +82,7 @@ class Smoothness:
         logs = [np.log(np.maximum(off + change, self._least)) for off in (one, other)]
         turns = (self.progress[before] - self.progress[rows]) * (self.progress[after] - self.progress[rows]) > 0
         costs: Floats = 0.25 * (logs[0] + logs[1]) + np.where(ends, END, _TURN * turns)
-        return np.where(beside < 0, 2 * END, costs)
+        return np.where(alone, costs + END, costs)
 
     def of_tree(self, tree: Tree) -> float:
         """What all rows of a tree cost, that of a branch's first between the one it left and its second."""
