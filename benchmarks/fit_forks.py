@@ -4,8 +4,8 @@ ZOO_DATA_DIR=… python -m benchmarks.fit_forks [--draws DIR]
 
 Draws the scenarios with forks with development seeds. At every fork of a true tree, and of the same tree with branch
 and rest of the parent exchanged, a softmax over all rows of the family that do not come after the branch is fitted to
-the row it left, and a logistic regression to who went on. Prints the tables that stand in `trajectories/attachment.py`
-and `continuation.py`; how often each names the right one on other seeds, beside the nearest row; the same when fitted
+the row it left, and a logistic regression to who went on. Prints the tables that stand in `attachment.py` and `continuation.py`
+of `trajectories/branching/`; how often each names the right one on other seeds, beside the nearest row; the same when fitted
 to the other scenarios only; and one JSON line last.
 """
 
@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.draws import draw
-from zoo_pipeline.trajectories.attachment import measure_attachment, weighted
-from zoo_pipeline.trajectories.continuation import measure_continuation
-from zoo_pipeline.trajectories.drift import isometric_coordinates
+from zoo_pipeline.trajectories.branching.attachment import measure_attachment, weighted
+from zoo_pipeline.trajectories.branching.continuation import measure_continuation
+from zoo_pipeline.trajectories.branching.drift import isometric_coordinates
+from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.scenarios import CATALOGUE, DEVELOPMENT_SEEDS, KnownBag
-from zoo_pipeline.trajectories.tree import Tree
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

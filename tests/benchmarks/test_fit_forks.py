@@ -6,10 +6,10 @@ from scipy.optimize import minimize
 
 from benchmarks import fit_forks as study
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.attachment import measure_attachment
-from zoo_pipeline.trajectories.continuation import measure_continuation
+from zoo_pipeline.trajectories.branching.attachment import measure_attachment
+from zoo_pipeline.trajectories.branching.continuation import measure_continuation
+from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.scenarios import KnownBag
-from zoo_pipeline.trajectories.tree import Tree
 
 D = 40
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from zoo_pipeline.trajectories import lineage as module
-from zoo_pipeline.trajectories.branches import Branches
+from zoo_pipeline.trajectories.branching.branches import Branches
 from zoo_pipeline.trajectories.content import canonical_order, content_numbers
 from zoo_pipeline.trajectories.direction import Direction
 from zoo_pipeline.trajectories.lineage import lineage, lineages

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.branches import Branches, unfold
+from zoo_pipeline.trajectories.branching.branches import Branches, unfold
 from zoo_pipeline.trajectories.direction import DECIDED_FROM, Direction, decide_direction
 from zoo_pipeline.trajectories.straight import straight_paths
 

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from zoo_pipeline.trajectories.drift import drift_free_squares, isometric_coordinates
+from zoo_pipeline.trajectories.branching.drift import drift_free_squares, isometric_coordinates
 
 
 def test_coordinates_keep_all_distances():

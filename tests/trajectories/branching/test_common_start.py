@@ -3,8 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.common_start import cover_from_root
-from zoo_pipeline.trajectories.drift import drift_free_squares
+from zoo_pipeline.trajectories.branching.common_start import cover_from_root
+from zoo_pipeline.trajectories.branching.drift import drift_free_squares
 
 D = 200
 

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from zoo_pipeline.trajectories.cover import smooth_cover
-from zoo_pipeline.trajectories.drift import Floats
-from zoo_pipeline.trajectories.polishing import insert, polish
-from zoo_pipeline.trajectories.smoothness import Smoothness
-from zoo_pipeline.trajectories.tree import Tree
+from zoo_pipeline.trajectories.branching.cover import smooth_cover
+from zoo_pipeline.trajectories.branching.drift import Floats
+from zoo_pipeline.trajectories.branching.polishing import insert, polish
+from zoo_pipeline.trajectories.branching.smoothness import Smoothness
+from zoo_pipeline.trajectories.branching.tree import Tree
 
 Rows = NDArray[np.int64]
 

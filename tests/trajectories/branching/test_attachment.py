@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.attachment import OF_A_BRANCH, OF_THE_REST, measure_attachment, weighted
+from zoo_pipeline.trajectories.branching.attachment import OF_A_BRANCH, OF_THE_REST, measure_attachment, weighted
 
 D = 60
 

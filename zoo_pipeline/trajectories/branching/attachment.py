@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zoo_pipeline.trajectories.drift import Floats
+from zoo_pipeline.trajectories.branching.drift import Floats
 
 # Fitted by `python -m benchmarks.fit_forks` on development seeds of the scenarios with forks; frozen.
 OF_A_BRANCH: Mapping[str, float] = {  # that began at a row of the line

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo_pipeline.trajectories.tree import Tree
+from zoo_pipeline.trajectories.branching.tree import Tree
 
 
 def small_tree():

@@ -3,9 +3,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.polishing import polish
-from zoo_pipeline.trajectories.smoothness import Smoothness
-from zoo_pipeline.trajectories.tree import Tree
+from zoo_pipeline.trajectories.branching.polishing import polish
+from zoo_pipeline.trajectories.branching.smoothness import Smoothness
+from zoo_pipeline.trajectories.branching.tree import Tree
 
 D = 300
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import coo_array, vstack
 
-from zoo_pipeline.trajectories.drift import Floats
-from zoo_pipeline.trajectories.smoothness import END, Smoothness
+from zoo_pipeline.trajectories.branching.drift import Floats
+from zoo_pipeline.trajectories.branching.smoothness import END, Smoothness
 
 Rows = NDArray[np.int64]
 

@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.common_start import cover_from_root, smooth_from_root
-from zoo_pipeline.trajectories.cover import smooth_cover
+from zoo_pipeline.trajectories.branching.common_start import cover_from_root, smooth_from_root
+from zoo_pipeline.trajectories.branching.cover import smooth_cover
+from zoo_pipeline.trajectories.branching.drift import Floats, drift_free_squares, isometric_coordinates
+from zoo_pipeline.trajectories.branching.growing import grow
+from zoo_pipeline.trajectories.branching.smoothness import Smoothness
+from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.direction import decide_direction, direction_log_odds
 from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
-from zoo_pipeline.trajectories.drift import Floats, drift_free_squares, isometric_coordinates
-from zoo_pipeline.trajectories.growing import grow
 from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
 from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path, path_through_tree
-from zoo_pipeline.trajectories.smoothness import Smoothness
-from zoo_pipeline.trajectories.tree import Tree
 
 Rows = NDArray[np.int64]
 

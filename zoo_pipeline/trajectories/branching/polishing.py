@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_pipeline.trajectories.drift import Floats
-from zoo_pipeline.trajectories.smoothness import Smoothness
-from zoo_pipeline.trajectories.tree import Tree
+from zoo_pipeline.trajectories.branching.drift import Floats
+from zoo_pipeline.trajectories.branching.smoothness import Smoothness
+from zoo_pipeline.trajectories.branching.tree import Tree
 
 Rows = NDArray[np.int64]
 

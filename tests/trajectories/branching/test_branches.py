@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories import branches as branches_module
-from zoo_pipeline.trajectories.branches import unfold
+from zoo_pipeline.trajectories.branching import branches as branches_module
+from zoo_pipeline.trajectories.branching.branches import unfold
 from zoo_pipeline.trajectories.ordering import order_along_path
 
 D = 300

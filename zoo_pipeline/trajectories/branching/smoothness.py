@@ -5,9 +5,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_pipeline.trajectories.drift import Floats, drift_directions
+from zoo_pipeline.trajectories.branching.drift import Floats, drift_directions
+from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.ordering import euclidean_distances
-from zoo_pipeline.trajectories.tree import Tree
 
 Rows = NDArray[np.int64]
 

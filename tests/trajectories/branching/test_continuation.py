@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.continuation import WEIGHTS, continuation_score, measure_continuation
+from zoo_pipeline.trajectories.branching.continuation import WEIGHTS, continuation_score, measure_continuation
 
 # Steps (1, 0), (2, 0); then (0, 4), (3, 4).
 BEFORE = np.array([[0.0, 0], [1, 0], [3, 0]])

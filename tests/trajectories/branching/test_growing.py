@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.growing import grow
-from zoo_pipeline.trajectories.smoothness import Smoothness
+from zoo_pipeline.trajectories.branching.growing import grow
+from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 
 D = 300
 TRUE = [*range(-1, 15), 6, *range(16, 23), 10, *range(24, 30)]  # the row before each

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.attachment import OF_A_BRANCH, OF_THE_REST, measure_attachment, weighted
-from zoo_pipeline.trajectories.continuation import continuation_score
+from zoo_pipeline.trajectories.branching.attachment import OF_A_BRANCH, OF_THE_REST, measure_attachment, weighted
+from zoo_pipeline.trajectories.branching.continuation import continuation_score
+from zoo_pipeline.trajectories.branching.drift import Floats
+from zoo_pipeline.trajectories.branching.polishing import insert, polish
+from zoo_pipeline.trajectories.branching.smoothness import Smoothness
+from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.direction import direction_log_odds
 from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
-from zoo_pipeline.trajectories.drift import Floats
-from zoo_pipeline.trajectories.polishing import insert, polish
-from zoo_pipeline.trajectories.smoothness import Smoothness
-from zoo_pipeline.trajectories.tree import Tree
 
 Rows = NDArray[np.int64]
 

@@ -3,8 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.smoothness import END, Smoothness
-from zoo_pipeline.trajectories.tree import Tree
+from zoo_pipeline.trajectories.branching.smoothness import END, Smoothness
+from zoo_pipeline.trajectories.branching.tree import Tree
 
 TURN = 0.8
 

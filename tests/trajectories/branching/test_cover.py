@@ -3,8 +3,8 @@ from itertools import pairwise, permutations, product
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.cover import smooth_cover
-from zoo_pipeline.trajectories.smoothness import END, Smoothness
+from zoo_pipeline.trajectories.branching.cover import smooth_cover
+from zoo_pipeline.trajectories.branching.smoothness import END, Smoothness
 
 D = 400
 

@@ -1,0 +1,1 @@
+"""Branching: one family of checkpoints unfolded into the trajectories that branch from each other."""
