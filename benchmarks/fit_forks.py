@@ -4,9 +4,9 @@ ZOO_DATA_DIR=… python -m benchmarks.fit_forks [--draws DIR]
 
 Draws the scenarios with forks with development seeds. At every fork of a true tree, and of the same tree with branch
 and rest of the parent exchanged, a softmax over all rows of the family that do not come after the branch is fitted to
-the row it left, and a logistic regression to who went on. Prints the tables that stand in `attachment.py` and `continuation.py`
-of `trajectories/branching/`; how often each names the right one on other seeds, beside the nearest row; the same when fitted
-to the other scenarios only; and one JSON line last.
+the row it left, and a logistic regression to who went on. Prints the tables that stand in `attachment.py` and
+`continuation.py` of `trajectories/branching/`; how often each names the right one on other seeds, beside the nearest
+row; the same when fitted to the other scenarios only; and one JSON line last.
 """
 
 import argparse
