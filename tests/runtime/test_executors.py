@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -207,14 +208,19 @@ def test_a_group_whose_worker_dies_is_gone_on_with_by_the_next(small_config, sma
     assert contents_sha256(pq.read_table(tmp_path / "run" / shard)) == contents_sha256(pq.read_table(small_run / shard))
 
 
-def wait(seconds: float, *, device: str) -> float:
+def wait(seconds: float, folder: str, *, device: str) -> float:
+    if seconds:
+        (Path(folder) / uuid4().hex).touch()
     time.sleep(seconds)
     return seconds
 
 
-def test_stopping_early_cancels_what_is_pending(ray_executor):
-    outcomes = ray_executor.map_unordered(wait, [0.0] + [600.0] * 5)
+def test_stopping_early_cancels_what_is_pending(ray_executor, tmp_path):
+    outcomes = ray_executor.map_unordered(wait, [0.0] + [600.0] * 5, str(tmp_path))
     assert next(outcomes).value == 0.0
+    running = int(ray.cluster_resources()["CPU"] / ray_executor._resources.num_cpus)
+    while len(list(tmp_path.iterdir())) < min(running, 5):
+        time.sleep(0.05)
     outcomes.close()
     assert ray_executor.call("a test", pid)[1] >= 1  # all CPUs are free again
 

@@ -19,8 +19,6 @@ LEAST_WINDOW = 256  # an autoscaling cluster starts with no worker and grows by 
 GPU_CALLS_PER_WORKER = 20  # Ray's default of one pays torch's start and CUDA's for every group
 MAX_RETRIES = 8  # of a task whose worker or node died; an error that the task itself raises is not retried
 POLL_S = 10.0
-CANCEL_ATTEMPTS = 20
-CANCEL_WAIT_S = 1.0
 
 
 class RayExecutor:
@@ -53,7 +51,10 @@ class RayExecutor:
                 for reference in ready:
                     yield _outcome(pending.pop(reference), reference, TRAINING)
         finally:
-            _cancel(list(pending))  # only where the caller stopped early
+            # Only where the caller stopped early, and then the process ends. Ray may miss a task that is on its way to
+            # a worker; to wait for it and cancel again risks an abort inside Ray when the task's answer arrives.
+            for reference in pending:
+                ray.cancel(reference, force=True)
 
     def _window(self) -> int:
         """How many tasks to have submitted, by the size that the cluster has now."""
@@ -88,16 +89,6 @@ def _on_device(function: Callable[..., Any], item: Any, *shared: Any) -> Any:
 
 def _with_threads(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> Any:
     return function(*arguments, threads=threads)
-
-
-def _cancel(references: list[Any]) -> None:
-    """Cancel tasks, again while some are not gone: Ray misses one that is on its way to a worker."""
-    for _ in range(CANCEL_ATTEMPTS):
-        if not references:
-            return
-        for reference in references:
-            ray.cancel(reference, force=True)
-        _, references = ray.wait(references, num_returns=len(references), timeout=CANCEL_WAIT_S)
 
 
 def _outcome(item: Any, reference: Any, work: str) -> Outcome:
