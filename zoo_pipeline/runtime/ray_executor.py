@@ -50,10 +50,12 @@ class RayExecutor:
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
                 for reference in ready:
                     yield _outcome(pending.pop(reference), reference, TRAINING)
+        except KeyboardInterrupt:
+            # This process ends, and its tasks with it. Ray may abort where one ends while it is cancelled.
+            pending.clear()
+            raise
         finally:
-            # Only where the caller stopped early, and then the process ends. Ray may miss a task that is on its way to
-            # a worker; to wait for it and cancel again risks an abort inside Ray when the task's answer arrives.
-            for reference in pending:
+            for reference in pending:  # only where the caller stopped early
                 ray.cancel(reference, force=True)
 
     def _window(self) -> int:
