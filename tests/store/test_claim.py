@@ -120,14 +120,20 @@ def test_in_places_that_cannot_be_written_to_nothing_is_claimed(tmp_path, monkey
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(os, "open", refuse)
-    with claimed(Files(str(tmp_path)), "default", overwrite=False):
-        pass
+    files = Files(str(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        with claimed(files, "default", overwrite=False), claimed(files, "default", overwrite=False):
+            claims = list(tmp_path.rglob(".*"))
+    assert claims == []
+    assert there(tmp_path) == []
 
 
 def test_where_no_folder_can_be_made_nothing_is_claimed():
-    with claimed(Files("/proc/nothing"), "default", overwrite=False):
-        pass
+    files = Files("/proc/nothing")
+    with claimed(files, "default", overwrite=False), claimed(files, "default", overwrite=False):
+        made = Path("/proc/nothing").exists()
+    assert not made
 
 
 def test_in_object_stores_nothing_is_claimed_but_names_are_checked():

@@ -120,6 +120,36 @@ def test_a_checkpoint_equally_near_to_two_is_not_trusted():
     assert branches.confidence[3] < 0.05
 
 
+CLOUDS = {
+    "formless": lambda rng, m, d: rng.standard_normal((m, d)),
+    "on a line": lambda rng, m, d: np.arange(m)[:, None] * np.ones((1, d)),
+    "on a lattice": lambda rng, m, d: np.round(rng.standard_normal((m, d))),
+    "ever shorter steps": lambda rng, m, d: np.cumsum(
+        rng.standard_normal((m, d)) * 0.5 ** np.arange(m)[:, None], axis=0
+    ),
+    "nearly equal": lambda rng, m, d: 100 + 1e-5 * rng.standard_normal((m, d)),
+    "pairs": lambda rng, m, d: np.repeat(rng.standard_normal((m, d)), 2, axis=0)[:m] + 1e-6 * rng.random((m, d)),
+    "huge": lambda rng, m, d: 1e18 * rng.standard_normal((m, d)),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("root_known", [False, True])
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_whatever_the_points_every_row_has_one_place_in_a_tree(cloud, root_known, monkeypatch):
+    for name in ("_HARDLY_LONGER", "_LEAST_GAIN", "_LEAST_GAIN_PER_ROW", "_GAIN_WHERE_LONGER"):
+        monkeypatch.setattr(branches_module, name, -np.inf)  # so that trees are made of all
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        m, d = int(rng.integers(3, 20)), int(rng.choice([1, 2, 5, 300]))
+        points = np.unique(CLOUDS[cloud](rng, m, d).astype(np.float32), axis=0)
+        copies = np.ones(len(points), int)
+        copies[rng.integers(len(points))] += 2 * root_known
+        branches = unfold(points, copies)
+        predecessors(branches, len(points))
+        assert ((branches.confidence >= 0) & (branches.confidence <= 1)).all()
+
+
 @pytest.mark.parametrize("m", [0, 1, 2])
 def test_families_too_small_to_branch(m):
     branches = unfold(np.arange(2.0 * m).reshape(m, 2))

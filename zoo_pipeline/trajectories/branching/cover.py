@@ -39,7 +39,8 @@ def smooth_cover(smoothness: Smoothness, apart: int | None = None) -> list[Rows]
     Every row chooses two neighbours, or one and an end, or none. The choices are made together, a row being chosen by
     those it chooses, at the least total cost: an integer program, which is nearly its own relaxation.
 
-    A path that comes nearer the root again, as two siblings joined by their last rows do, is cut at the turn.
+    A ring is opened nearest the root. A path that turns, as two siblings joined by their last or first rows do, is cut
+    at the turn.
 
     Args:
         smoothness: of a family of at least two rows.

@@ -39,19 +39,20 @@ class Smoothness:
         self.coordinates = coordinates
         self.progress: Floats = np.linalg.norm(coordinates - coordinates[root], axis=1)
         self._drift = drift_directions(coordinates, self.progress, _BANDWIDTH_ROWS, np.arange(len(coordinates)))
-        distances = euclidean_distances(coordinates)
-        np.fill_diagonal(distances, np.inf)
-        self._nearest = distances.argmin(axis=1)
         self._least = _LEAST * float(np.square(self.progress).max(initial=0.0)) or 1.0
+
+    @cached_property
+    def _by_distance(self) -> Rows:
+        """The nearest other rows of every row, the nearest first, int64[m, at most `_NEIGHBOURS`]."""
+        distances = euclidean_distances(self.coordinates)
+        np.fill_diagonal(distances, np.inf)
+        return np.argsort(distances, axis=1, kind="stable")[:, : min(_NEIGHBOURS, len(distances) - 1)]
 
     @cached_property
     def near(self) -> NDArray[np.bool_]:
         """Whether one of two rows is among the nearest of the other, bool[m, m]."""
-        distances = euclidean_distances(self.coordinates)
-        np.fill_diagonal(distances, np.inf)
-        count = min(_NEIGHBOURS, len(distances) - 1)
-        near = np.zeros(distances.shape, bool)
-        np.put_along_axis(near, np.argsort(distances, axis=1, kind="stable")[:, :count], values=True, axis=1)
+        near = np.zeros((len(self.coordinates), len(self.coordinates)), bool)
+        np.put_along_axis(near, self._by_distance, values=True, axis=1)
         return near | near.T
 
     def of_pairs(self, row: int, beside: Rows) -> Floats:
@@ -74,7 +75,7 @@ class Smoothness:
         """
         ends = (before < 0) | (after < 0)
         alone = ends & (before == after)
-        beside = np.where(alone, self._nearest[rows], np.maximum(before, after))
+        beside = np.where(alone, self._by_distance[rows, 0], np.maximum(before, after))
         one, along_one = self._way(rows, np.where(ends, beside, before))
         other, along_other = self._way(rows, np.where(ends, beside, after))
         change = np.square(along_one + along_other).sum(axis=1)
