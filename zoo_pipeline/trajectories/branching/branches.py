@@ -10,6 +10,7 @@ from zoo_pipeline.trajectories.branching.common_start import cover_from_root, sm
 from zoo_pipeline.trajectories.branching.cover import smooth_cover
 from zoo_pipeline.trajectories.branching.drift import Floats, drift_free_squares, isometric_coordinates
 from zoo_pipeline.trajectories.branching.growing import grow
+from zoo_pipeline.trajectories.branching.parting import parting
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.direction import decide_direction, direction_log_odds
@@ -25,10 +26,14 @@ MOST_FORKED_ROWS = 1_000  # of one without: seconds where forks are plain, two m
 _LONGER = 1.012  # than the spanning tree: from there on a path through all points is none, where a start is known
 _MUCH_LONGER = 1.02
 _HARDLY_LONGER = 1.002  # up to there a path through all points is always the better answer
-# Noise gains, too, when its rows are sorted into several paths: on plateaus up to ten in 30 rows, a quarter per row.
-_LEAST_GAIN = 12.0  # of a tree over a single path, in the costs of `Smoothness`
-_LEAST_GAIN_PER_ROW = 0.25
-_GAIN_WHERE_LONGER = 5.5  # where the single path is much longer than the spanning tree
+# Noise gains, too, when its rows are sorted into several paths: on plateaus up to ten in 30 rows, 0.28 per row. But its
+# paths do not go apart (`parting`), and of paths that do, less gain is enough.
+_LEAST_GAIN_PER_ROW = 0.3  # of a tree over a single path, in the costs of `Smoothness`
+_LESS_APART = 0.11  # per unit of parting
+_WELL_APART = 1.4
+_FEW_ROWS = 48  # as many are counted at least
+_GAIN_WHERE_LONGER = 5.5  # where the single path is much longer than the spanning tree, and the paths do go apart
+_SOMEWHAT_APART = 0.3
 _BANDWIDTH_ROWS = 20
 
 
@@ -100,7 +105,7 @@ def unfold(
     if m > (MOST_ROWS if starts_known else MOST_FORKED_ROWS):
         return _one_path(order, 0.0 if longer > _LONGER else 1.0)
     if not starts_known:
-        return _forked(rows, order, root, layout, doubles_back=longer > _MUCH_LONGER)
+        return _forked(rows, distances, order, root, layout, doubles_back=longer > _MUCH_LONGER)
     if root is None:
         root = int(copies.argmax())
     starts = int(copies[root])
@@ -134,7 +139,9 @@ def _turns_back(points: Floats, repeated: NDArray[np.bool_], edges: NDArray[np.i
     return False
 
 
-def _forked(points: Floats, order: Rows, root: int | None, layout: Layout | None, *, doubles_back: bool) -> Branches:
+def _forked(
+    points: Floats, distances: Floats, order: Rows, root: int | None, layout: Layout | None, *, doubles_back: bool
+) -> Branches:
     """Unfold a family without a known start, unless a single path does nearly as well as a tree."""
     start = _likely_root(points, layout) if root is None else root
     coordinates = isometric_coordinates(points)
@@ -149,9 +156,15 @@ def _forked(points: Floats, order: Rows, root: int | None, layout: Layout | None
         smoothness = Smoothness(coordinates, start)
         tree = grow(smoothness, smooth_cover(smoothness), start, points, layout)
     gain = smoothness.of_tree(Tree([order.tolist()], [-1], [-1])) - smoothness.of_tree(tree)
-    if gain < (_GAIN_WHERE_LONGER if doubles_back else max(_LEAST_GAIN, _LEAST_GAIN_PER_ROW * len(points))):
-        return _one_path(order, 1.0)
-    return _of_tree(points, tree, start)
+    enough = _enough(len(points), parting(tree, distances), doubles_back=doubles_back)
+    return _of_tree(points, tree, start) if gain >= enough else _one_path(order, 1.0)
+
+
+def _enough(m: int, apart: float, *, doubles_back: bool) -> float:
+    """How much a tree of m rows has to gain over a single path to be believed."""
+    if doubles_back and apart >= _SOMEWHAT_APART:
+        return _GAIN_WHERE_LONGER
+    return (_LEAST_GAIN_PER_ROW - _LESS_APART * min(max(apart, 0.0), _WELL_APART)) * max(m, _FEW_ROWS)
 
 
 def _forward_odds(path: Floats, layout: Layout | None) -> float:
