@@ -3,7 +3,9 @@
 # make clean  remove what builds, tests and linters leave behind (not .venv, not runs)
 
 PYTHON ?= python3
+# Two at a time, a module's tests in one process: half of the time goes in waiting for Ray to start.
 PYTEST_ARGS ?=
+TESTS_AT_ONCE ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS := pyproject.toml constraints.txt
@@ -14,7 +16,7 @@ demo: .venv/.installed
 	$(BIN)/zoo run digits-demo --out runs/digits-demo --overwrite
 
 test: .venv/.installed-dev
-	RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=disabled $(BIN)/python -m pytest $(PYTEST_ARGS)
+	RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.branching.attachment import OF_A_BRANCH, OF_THE_REST, measure_attachment, weighted
+from zoo_pipeline.trajectories.branching.attachment import OF_A_BRANCH, measure_attachment
 
 D = 60
 
@@ -41,6 +41,7 @@ def test_angles_and_distances_are_those_of_a_plain_loop(fork):
                 "with_next": cosine(way, line[min(row + 1, 11)] - line[min(row, 10)]),
                 "with_last": cosine(way, line[max(row, 1)] - line[max(row - 1, 0)]),
                 "near": log**2 if log < 0 else 0.0,
+                "last": float(row == 11),
             }
             assert {name: found[name][path, row] for name in expected} == pytest.approx(expected)
 
@@ -70,24 +71,26 @@ def test_a_path_carries_the_steps_before_its_fork_and_none_after_it(fork):
     assert carried.argmax(axis=1).tolist() == [3, 6, 9]
 
 
+def test_the_row_that_a_branch_left_is_found_where_every_step_adds_something_new():
+    """On random walks, which the weights are not fitted to: none is more than a row off, and few are."""
+    off = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        heading = 2 * np.eye(1, D)[0]
+        line = walk(rng, np.zeros(D), heading, 14)
+        left = 2 + seed % 10
+        head = walk(rng, line[left], heading, 2)
+        off.append(abs(int(OF_A_BRANCH.scores(measure_attachment(line, head[:1], head[1:])).argmax()) - left))
+    assert max(off) <= 1
+    assert np.mean(off) < 0.3
+
+
 @pytest.mark.parametrize("seed", range(10))
-def test_the_row_that_a_branch_left_is_found_where_every_step_adds_something_new(seed):
+def test_a_piece_that_goes_on_where_a_line_ends_is_put_there(seed):
     rng = np.random.default_rng(seed)
-    heading = 2 * np.eye(1, D)[0]
-    line = walk(rng, np.zeros(D), heading, 14)
-    left = 2 + seed
-    head = walk(rng, line[left], heading, 2)
-    measured = measure_attachment(line, head[:1], head[1:])
-    assert weighted(measured, OF_A_BRANCH).argmax() == left
-
-
-def test_scores_are_weighted_sums(fork):
-    line, first, second = fork
-    measured = measure_attachment(line, first, second)
-    for weights in (OF_A_BRANCH, OF_THE_REST):
-        assert set(weights) == set(measured)
-        expected = sum(weights[name] * values[2, 5] for name, values in measured.items())
-        assert weighted(measured, weights)[2, 5] == pytest.approx(expected)
+    whole = walk(rng, np.zeros(D), 2 * np.eye(1, D)[0], 16)
+    measured = measure_attachment(whole[:12], whole[[12]], whole[[13]])
+    assert OF_A_BRANCH.scores(measured).argmax() == 11
 
 
 def test_scaling_turning_and_shifting_changes_nothing(fork):

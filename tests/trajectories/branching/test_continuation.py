@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.branching.continuation import WEIGHTS, continuation_score, measure_continuation
+from zoo_pipeline.trajectories.branching.continuation import GOES_ON, continuation_score, measure_continuation
 
 # Steps (1, 0), (2, 0); then (0, 4), (3, 4).
 BEFORE = np.array([[0.0, 0], [1, 0], [3, 0]])
@@ -36,10 +36,10 @@ def test_what_is_too_short_repeats_the_step_beside_it():
     assert short["trend"] == short["jump"] == pytest.approx(np.log(2))
 
 
-def test_the_score_is_the_weighted_sum():
-    expected = sum(WEIGHTS[name] * value for name, value in measure_continuation(BEFORE, AFTER).items())
-    assert continuation_score(BEFORE, AFTER) == pytest.approx(expected)
-    assert set(WEIGHTS) == set(measure_continuation(BEFORE, AFTER))
+def test_the_score_is_the_judgement_of_all_measures():
+    measured = measure_continuation(BEFORE, AFTER)
+    assert continuation_score(BEFORE, AFTER) == pytest.approx(float(GOES_ON.scores(measured)))
+    assert set(GOES_ON.names) == set(measured)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -83,3 +83,17 @@ def test_exchanging_ends_keeps_what_came_before_every_row_and_is_undone_by_itsel
     assert exchanged.paths != tree.paths
     exchanged.exchange_ends(number)
     assert exchanged == tree
+
+
+def test_a_torn_path_takes_along_what_left_it_behind_the_tear():
+    tree = Tree([[0, 1, 2, 3, 4], [5, 6], [7, 8], [9]], [-1, 0, 0, 2], [-1, 1, 3, 8])
+    tree.tear(0, 2, 6)
+    assert tree.paths == [[0, 1], [5, 6], [7, 8], [9], [2, 3, 4]]
+    assert tree.parent_path == [-1, 0, 4, 2, 1]
+    assert tree.parent_row == [-1, 1, 3, 8, 6]
+
+
+def test_where_a_path_is_left_by_what_branches_from_its_branches():
+    tree = Tree([[0, 1, 2, 3, 4], [5, 6], [7, 8], [9]], [-1, 0, 0, 2], [-1, 1, 3, 8])
+    assert [tree.leaves(0, other) for other in (1, 2, 3)] == [1, 3, 3]
+    assert [tree.leaves(2, other) for other in (0, 1, 3)] == [-1, -1, 1]

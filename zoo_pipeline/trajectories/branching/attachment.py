@@ -1,39 +1,17 @@
 """Attachment: from which row of a line a path branched off, by how its first step fits there."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from zoo_pipeline.trajectories.branching.drift import Floats
+from zoo_pipeline.trajectories.branching.judgement import Judgement
 
-# Fitted by `python -m benchmarks.fit_forks` on development seeds of the scenarios with forks; frozen.
-OF_A_BRANCH: Mapping[str, float] = {  # that began at a row of the line
-    "way": -1.409,
-    "back": -3.873,
-    "turn": 1.867,
-    "unlike": -1.523,
-    "with_next": 1.02,
-    "with_last": -0.4965,
-    "carried": -0.08615,
-    "carried_last": 1.559,
-    "carried_next": -1.417,
-    "near": -1.573,
-}
-OF_THE_REST: Mapping[str, float] = {  # of the old run, where the line goes on with a branch
-    "way": 0.2008,
-    "back": -2.202,
-    "turn": 0.3785,
-    "unlike": -3.996,
-    "with_next": -1.093,
-    "with_last": 2.715,
-    "carried": 0.3733,
-    "carried_last": 2.344,
-    "carried_next": 0.7378,
-    "near": -7.131,
-}
 _OTHERS = (-2, -1, 1, 2)  # steps of the line, counted from one, beside which that one is new
 _MOST_CARRIED = 0.5  # of a step, from its middle: more is noise
 _LEAST = 1e-12  # relative to the squared length of the child's step
+
+
+OF_A_BRANCH = Judgement.fitted("branch")  # that began at a row of the line, or goes on with it from its last
+OF_THE_REST = Judgement.fitted("rest")  # of the old run, where the line goes on with a branch
 
 
 def measure_attachment(line: Floats, first: Floats, second: Floats) -> dict[str, Floats]:
@@ -57,6 +35,7 @@ def measure_attachment(line: Floats, first: Floats, second: Floats) -> dict[str,
                 does too. Carried is what a step adds that the steps beside it and the path's own first do not tell.
             carried_last, carried_next: how far it carries the step before, or after, the row; −½ to ½ each.
             near: min(way, 0)².
+            last: 1 for the last row of the line, else 0.
     """
     n = len(first)
     own = second - first
@@ -81,13 +60,8 @@ def measure_attachment(line: Floats, first: Floats, second: Floats) -> dict[str,
         "carried_last": np.concatenate([np.full((n, 1), 0.5), carried], axis=1),
         "carried_next": np.concatenate([carried, np.full((n, 1), -0.5)], axis=1),
         "near": np.square(np.minimum(way, 0.0)),
+        "last": np.broadcast_to(np.arange(len(line)) == len(line) - 1, way.shape).astype(np.float64),
     }
-
-
-def weighted(measured: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
-    """Score every row of the line, float64[n, t]; a softmax makes probabilities of them."""
-    scores: Floats = np.sum([weight * measured[name] for name, weight in weights.items()], axis=0)
-    return scores
 
 
 def _carried(line: Floats, steps: Floats, first: Floats, own: Floats) -> Floats:
@@ -97,16 +71,18 @@ def _carried(line: Floats, steps: Floats, first: Floats, own: Floats) -> Floats:
     """
     count = len(steps)
     carried = np.empty((len(first), count))
-    for step in range(count):
-        others = [step + offset for offset in _OTHERS if 0 <= step + offset < count]
-        known, _ = np.linalg.qr(steps[others].T)
-        new = steps[step] - known @ (known.T @ steps[step])
-        rest = own - (own @ known) @ known.T
-        squares = np.square(rest).sum(axis=1)
-        share = np.where(squares > 0, rest @ new / np.where(squares > 0, squares, 1.0), 0.0)
-        new_by_path = new[None] - share[:, None] * rest
-        way = first - (line[step] + line[step + 1]) / 2
-        size = np.square(new_by_path).sum(axis=1)
-        inner = np.einsum("nr,nr->n", way, new_by_path)
-        carried[:, step] = np.where(size > 0, inner / np.where(size > 0, size, 1.0), 0.0)
+    beside = [[step + offset for offset in _OTHERS if 0 <= step + offset < count] for step in range(count)]
+    for others in {len(one): None for one in beside}:  # as many at once as have equally many steps beside them
+        some = np.array([step for step, one in enumerate(beside) if len(one) == others])
+        known, _ = np.linalg.qr(np.swapaxes(steps[np.array([beside[step] for step in some])], 1, 2))
+        new = steps[some] - np.einsum("srk,sk->sr", known, np.einsum("srk,sr->sk", known, steps[some]))
+        rest = own - np.einsum("srk,snk->snr", known, np.einsum("srk,nr->snk", known, own))
+        squares = np.einsum("snr,snr->sn", rest, rest)
+        inner = np.einsum("snr,sr->sn", rest, new)
+        share = np.where(squares > 0, inner / np.where(squares > 0, squares, 1.0), 0.0)
+        new_by_path = new[:, None] - share[..., None] * rest
+        way = first - ((line[some] + line[some + 1]) / 2)[:, None]
+        size = np.einsum("snr,snr->sn", new_by_path, new_by_path)
+        inner = np.einsum("snr,snr->sn", way, new_by_path)
+        carried[:, some] = np.where(size > 0, inner / np.where(size > 0, size, 1.0), 0.0).T
     return np.clip(carried, -_MOST_CARRIED, _MOST_CARRIED)

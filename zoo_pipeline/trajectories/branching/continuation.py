@@ -3,21 +3,12 @@
 What goes on keeps its momentum, its learning rate and its pace; what begins anew has an optimiser without memory.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from zoo_pipeline.trajectories.branching.drift import Floats
+from zoo_pipeline.trajectories.branching.judgement import Judgement
 
-# Fitted by `python -m benchmarks.fit_forks` on development seeds of the scenarios with forks; frozen.
-WEIGHTS: Mapping[str, float] = {
-    "turn": 11.77,
-    "older_turn": 0.477,
-    "jump": -0.4435,
-    "trend": -9.672,
-    "slowing": 11.5,
-    "own_turn": 1.631,
-}
+GOES_ON = Judgement.fitted("goes_on")
 
 
 def continuation_score(before: Floats, after: Floats) -> float:
@@ -29,7 +20,7 @@ def continuation_score(before: Floats, after: Floats) -> float:
         before: float64[s, r], rows up to the one that the path leaves, s at least 2; the last three count.
         after: float64[t, r], the path's rows from its first; the first two count.
     """
-    return sum(WEIGHTS[name] * value for name, value in measure_continuation(before, after).items())
+    return float(GOES_ON.scores(measure_continuation(before, after)))
 
 
 def measure_continuation(before: Floats, after: Floats) -> dict[str, float]:

@@ -4,11 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.branching.attachment import OF_A_BRANCH, OF_THE_REST, measure_attachment, weighted
+from zoo_pipeline.trajectories.branching.attachment import OF_A_BRANCH, OF_THE_REST, measure_attachment
 from zoo_pipeline.trajectories.branching.continuation import continuation_score
 from zoo_pipeline.trajectories.branching.drift import Floats
 from zoo_pipeline.trajectories.branching.polishing import insert, polish
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
+from zoo_pipeline.trajectories.branching.tearing import tear
 from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.direction import direction_log_odds
 from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
@@ -17,7 +18,6 @@ Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
 _OUTWARD = 3.0  # what heading straight away from the root adds to the score of a direction
-_AT_AN_END = 1.5  # less score for a row that a path ends with: few branches begin there, and few paths are torn
 _ROUNDS = 3
 _LEAST_LINE = 3  # rows of a line on which a fork is placed by more than distance
 _NO_HEADING = -50.0  # score of a path of one row: it is attached last, by distance
@@ -32,9 +32,9 @@ def grow(
     the lines there are: by `measure_attachment`, by the log-odds of its direction, and by how straight it leads away
     from the root. A path of one row, which has no direction, is put in where it lies smoothest.
 
-    Then, in turn: every path looks again for the row it left, on all lines but those that branch from it; what begins
-    at the end of a path continues it; where two leave one row, it is decided which of them goes on; and crossed links
-    are exchanged (`polish`).
+    Then, in turn: what would rather go on from another path is torn off (`tear`); every path looks again for the row it
+    left, on all lines but those that branch from it; what begins at the end of a path continues it; where two leave one
+    row, it is decided which of them goes on; and crossed links are exchanged (`polish`).
 
     Args:
         smoothness: of the family.
@@ -51,6 +51,7 @@ def grow(
     for row in [int(piece[0]) for piece in pieces if len(piece) == 1 and piece[0] != root]:
         insert(smoothness, tree, row)
     for _ in range(_ROUNDS):
+        tear(coordinates, tree)
         _replant(coordinates, tree)
         _merge(tree)
         for number in range(1, len(tree.paths)):
@@ -113,7 +114,8 @@ def _scores(coordinates: Floats, line: Rows, heads: list[Rows]) -> Floats:
     heading = np.array([len(head) > 1 and len(line) >= _LEAST_LINE for head in heads])
     if heading.any():
         second = coordinates[[head[min(1, len(head) - 1)] for head in heads]]
-        scores[heading] = weighted(measure_attachment(coordinates[line], first[heading], second[heading]), OF_A_BRANCH)
+        measured = measure_attachment(coordinates[line], first[heading], second[heading])
+        scores[heading] = OF_A_BRANCH.scores(measured)
     return scores
 
 
@@ -124,7 +126,6 @@ def _replant(coordinates: Floats, tree: Tree) -> None:
     for number, path in enumerate(tree.paths):
         scores[:, path] = _scores(coordinates, np.array(tree.line(number)), heads)[:, -len(path) :]
     for number in range(1, len(heads)):
-        scores[number, [path[-1] for path in tree.paths if len(path) > 1]] -= _AT_AN_END
         for own in tree.descent(number):
             scores[number, tree.paths[own]] = -np.inf
         row = int(scores[number].argmax())
@@ -151,8 +152,8 @@ def _settle(coordinates: Floats, tree: Tree, number: int) -> None:
         ]
     )
     own = slice(first_own, len(line) - 1)
-    as_branch = _log_softmax(weighted(measured, OF_A_BRANCH)[0])[own] - np.logaddexp(0, -odds)
-    as_rest = _log_softmax(weighted(measured, OF_THE_REST)[0])[own] - np.logaddexp(0, odds)
+    as_branch = _log_softmax(OF_A_BRANCH.scores(measured)[0])[own] - np.logaddexp(0, -odds)
+    as_rest = _log_softmax(OF_THE_REST.scores(measured)[0])[own] - np.logaddexp(0, odds)
     tree.parent_row[number] = line[first_own + int(np.maximum(as_branch, as_rest).argmax())]
     if as_rest.max() > as_branch.max():
         tree.exchange_ends(number)

@@ -29,7 +29,7 @@ def parting(tree: Tree, distances: Floats) -> float:
         children = [tree.paths[other] for other, parent in enumerate(tree.parent_path) if parent == number]
         others = np.setdiff1d(every, np.concatenate([path, *children]))
         ends = path[-max(len(path) // _END, 1) :]
-        apart = float(distances[np.ix_(ends, others)].min(axis=1).mean())
+        apart = float(distances[ends][:, others].min(axis=1).mean())
         step = float(np.median(_steps(distances, path))) if len(path) > 1 else median
         logs.append(log(apart / step))
         sizes.append(len(path))

@@ -34,6 +34,26 @@ class Tree:
             found += [other for other, parent in enumerate(self.parent_path) if parent == one]
         return found
 
+    def leaves(self, number: int, other: int) -> int:
+        """At which place of a path another, or what it branches from, left it; −1 if it did not."""
+        while other >= 0:
+            if self.parent_path[other] == number:
+                return self.paths[number].index(self.parent_row[other])
+            other = self.parent_path[other]
+        return -1
+
+    def tear(self, number: int, place: int, row: int) -> None:
+        """Let the rows of a path from a place on be the last path, which leaves a row that does not come after them."""
+        path = self.paths[number]
+        moved = path[place:]
+        self.paths[number] = path[:place]
+        for other, left in enumerate(self.parent_row):
+            if left in moved:
+                self.parent_path[other] = len(self.paths)
+        self.paths.append(moved)
+        self.parent_path.append(self.path_of(row))
+        self.parent_row.append(row)
+
     def exchange_ends(self, number: int) -> None:
         """Let a branch continue its parent, and what came after it there be the branch."""
         parent, path = self.parent_path[number], self.paths[self.parent_path[number]]
