@@ -35,6 +35,7 @@ _FEW_ROWS = 48  # as many are counted at least
 _GAIN_WHERE_LONGER = 5.5  # where the single path is much longer than the spanning tree, and the paths do go apart
 _SOMEWHAT_APART = 0.3
 _BANDWIDTH_ROWS = 20
+_CLEAR_ODDS = 3.0  # natural logarithm: of pieces that run against the tree
 
 
 @dataclass(frozen=True)
@@ -150,11 +151,16 @@ def _forked(
     if len(pieces) == 1:
         return _one_path(order, 1.0)
     tree = grow(smoothness, pieces, start, points, layout)
-    if root is None and _forward_odds(points[tree.paths[0]], layout) < 0:
-        # What the whole family's path said is not so of its trunk; a piece that has the initialisation knows best.
-        start = _surest_start(points, pieces, layout)
-        smoothness = Smoothness(coordinates, start)
-        tree = grow(smoothness, smooth_cover(smoothness), start, points, layout)
+    odds = np.array([_forward_odds(points[piece], layout) for piece in pieces])
+    surest = int(np.abs(odds).argmax())  # the piece that most often has the initialisation
+    other = int(pieces[surest][0 if odds[surest] >= 0 else -1])
+    agreed = _agreed(tree, pieces, odds)
+    if root is None and other != start and agreed < np.abs(odds).sum() - _CLEAR_ODDS:
+        # What the whole family's path said is not so of all its pieces.
+        again = Smoothness(coordinates, other)
+        second = grow(again, smooth_cover(again), other, points, layout)
+        if _agreed(second, pieces, odds) > agreed:
+            start, smoothness, tree = other, again, second
     gain = smoothness.of_tree(Tree([order.tolist()], [-1], [-1])) - smoothness.of_tree(tree)
     enough = _enough(len(points), parting(tree, distances), doubles_back=doubles_back)
     return _of_tree(points, tree, start) if gain >= enough else _one_path(order, 1.0)
@@ -172,11 +178,14 @@ def _forward_odds(path: Floats, layout: Layout | None) -> float:
     return float(direction_log_odds(path[None], layout)[0]) if len(path) >= LEAST_CHECKPOINTS else 0.0
 
 
-def _surest_start(points: Floats, pieces: list[Rows], layout: Layout | None) -> int:
-    """The first row of the piece whose direction is the clearest."""
-    odds = [_forward_odds(points[piece], layout) for piece in pieces]
-    surest = int(np.abs(odds).argmax())
-    return int(pieces[surest][0 if odds[surest] >= 0 else -1])
+def _agreed(tree: Tree, pieces: list[Rows], odds: Floats) -> float:
+    """Log-odds of pieces' directions, those added that are the tree's and those subtracted that are not."""
+    depth = np.empty(sum(map(len, tree.paths)))
+    for number, path in enumerate(tree.paths):
+        depth[path] = len(tree.before(number)) + np.arange(len(path))
+    return float(
+        sum(one * np.sign(depth[piece[-1]] - depth[piece[0]]) for one, piece in zip(odds, pieces, strict=True))
+    )
 
 
 def _likely_root(points: Floats, layout: Layout | None) -> int:
