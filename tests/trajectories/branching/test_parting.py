@@ -38,3 +38,11 @@ def test_noise_sorted_into_two_paths_stays_side_by_side_and_branches_do_not():
     branches = Tree([list(range(20)), list(range(20, 40))], [-1, 0], [-1, 4])
     assert parting(sorted_noise, euclidean_distances(noise)) < 0.2
     assert parting(branches, euclidean_distances(apart)) > 1
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-300, 1.0])
+def test_rows_that_measure_as_equal_give_a_number(size):
+    """As rows do that differ in their last bits: steps of nothing, and branches that end nowhere else."""
+    distances = size * np.kron(1 - np.eye(2), np.ones((3, 3)))
+    for tree in (Tree([[0, 1, 2], [3, 4, 5]], [-1, 0], [-1, 1]), Tree([[0, 3, 1], [2, 4, 5]], [-1, 0], [-1, 3])):
+        assert np.isfinite(parting(tree, distances))

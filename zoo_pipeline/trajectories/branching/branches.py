@@ -26,8 +26,8 @@ MOST_FORKED_ROWS = 1_000  # of one without: seconds where forks are plain, two m
 _LONGER = 1.012  # than the spanning tree: from there on a path through all points is none, where a start is known
 _MUCH_LONGER = 1.02
 _HARDLY_LONGER = 1.002  # up to there a path through all points is always the better answer
-# Noise gains, too, when its rows are sorted into several paths: on plateaus up to ten in 30 rows, 0.28 per row. But its
-# paths do not go apart (`parting`), and of paths that do, less gain is enough.
+# Noise gains, too, when its rows are sorted into several paths: up to eleven in 26 rows, and 0.28 per row in more than
+# 48. But its paths do not go apart (`parting`), and of paths that do, less gain is enough.
 _LEAST_GAIN_PER_ROW = 0.3  # of a tree over a single path, in the costs of `Smoothness`
 _LESS_APART = 0.11  # per unit of parting
 _WELL_APART = 1.4

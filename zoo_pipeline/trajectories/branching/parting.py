@@ -8,6 +8,7 @@ from zoo_pipeline.trajectories.branching.drift import Floats
 from zoo_pipeline.trajectories.branching.tree import Tree
 
 _END = 3  # the last third of a path
+_LEAST = 1e-12  # relative to the largest distance: rows that differ in their last bits alone may measure as equal
 
 
 def parting(tree: Tree, distances: Floats) -> float:
@@ -24,6 +25,7 @@ def parting(tree: Tree, distances: Floats) -> float:
     """
     logs, sizes = [], []
     every = np.concatenate([np.asarray(path) for path in tree.paths])
+    least = max(_LEAST * float(distances.max(initial=0.0)), float(np.finfo(np.float64).tiny))
     median = float(np.median(np.concatenate([_steps(distances, path) for path in tree.paths])))
     for number, path in enumerate(tree.paths[1:], start=1):
         children = [tree.paths[other] for other, parent in enumerate(tree.parent_path) if parent == number]
@@ -31,7 +33,7 @@ def parting(tree: Tree, distances: Floats) -> float:
         ends = path[-max(len(path) // _END, 1) :]
         apart = float(distances[ends][:, others].min(axis=1).mean())
         step = float(np.median(_steps(distances, path))) if len(path) > 1 else median
-        logs.append(log(apart / step))
+        logs.append(log(max(apart, least) / max(step, least)))
         sizes.append(len(path))
     return float(np.average(logs, weights=sizes)) if logs else 0.0
 
