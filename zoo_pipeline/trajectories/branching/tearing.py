@@ -11,6 +11,7 @@ Rows = NDArray[np.int64]
 
 _LEAST_ODDS = 3.0  # natural logarithm of the odds that it does
 _LEAST_LINE = 3  # rows before a tear
+_MOST_ROWS = 150  # of a family: every row is measured on every line, a second for 100 rows and half a minute for 300
 
 
 def tear(coordinates: Floats, tree: Tree) -> None:
@@ -18,8 +19,10 @@ def tear(coordinates: Floats, tree: Tree) -> None:
 
     Args:
         coordinates: float64[m, r].
-        tree: of m rows; changed.
+        tree: of m rows; changed, but left as it is where they are more than 150.
     """
+    if len(coordinates) > _MOST_ROWS:
+        return
     for number in range(len(tree.paths)):
         place, row, odds = _best_tear(coordinates, tree, number)
         if odds > _LEAST_ODDS:
