@@ -67,6 +67,15 @@ def test_a_family_that_does_not_branch_is_ordered_as_a_path():
     assert branches.confidence.tolist() == [1.0] * 20
 
 
+@pytest.mark.parametrize(("m", "noise"), [(120, 0.2), (600, 0.5)])
+def test_a_long_run_at_a_plateau_is_one_path(m, noise):
+    """Its checkpoints lie around a drift that is smaller than what is between any two of them."""
+    rng = np.random.default_rng(m)
+    time = np.linspace(0, 1, m)
+    drift = np.stack([30 * np.sqrt(time), 10 * time, 5 * time**2], axis=1) @ rng.standard_normal((3, D)) / D**0.5
+    assert len(unfold(drift + noise * rng.standard_normal((m, D))).paths) == 1
+
+
 def test_trajectories_from_one_common_start_are_told_apart():
     rng = np.random.default_rng(2)
     root = rng.standard_normal((1, D))

@@ -84,11 +84,20 @@ def test_no_other_cover_costs_less(seed, apart):
     assert sum(cost(smoothness, path.tolist()) for path in found) == pytest.approx(best, abs=0.01)
 
 
-@pytest.mark.parametrize(("seed", "m", "d"), [(0, 2, 3), (1, 3, 2), (2, 17, 4), (3, 40, 2), (4, 60, 30)])
+@pytest.mark.parametrize(("seed", "m", "d"), [(0, 2, 3), (1, 3, 2), (2, 17, 4), (3, 40, 2), (4, 47, 30)])
 def test_every_row_is_in_exactly_one_path_of_noise(seed, m, d):
     rows = np.random.default_rng(seed).standard_normal((m, d))
     paths = smooth_cover(Smoothness(rows, 0))
     assert sorted(np.concatenate(paths).tolist()) == list(range(m))
+
+
+@pytest.mark.parametrize(("m", "strength"), [(60, 1.0), (60, 0.1), (300, 1.0), (300, 0.1)])
+def test_noise_has_no_cover(m, strength):
+    """Rows that lie as well between any others, as at a plateau: the integer program would take minutes and hours."""
+    random = np.random.default_rng(m)
+    rows = strength * random.standard_normal((m, 200))
+    rows[:, 0] += 10 * np.sqrt(np.linspace(0, 1, m))
+    assert smooth_cover(Smoothness(rows, 0)) == []
 
 
 def test_siblings_that_end_beside_each_other_are_cut_at_the_turn():

@@ -22,7 +22,7 @@ Rows = NDArray[np.int64]
 
 # Chosen on development zoos (digits, mnist-10k; SGD, Adam), then frozen.
 MOST_ROWS = 4_096  # of a family with a known start: some minutes
-MOST_FORKED_ROWS = 1_000  # of one without: seconds where forks are plain, two minutes where there is but noise
+MOST_FORKED_ROWS = 1_000  # of one without: under a minute with fifty forks
 _LONGER = 1.012  # than the spanning tree: from there on a path through all points is none, where a start is known
 _MUCH_LONGER = 1.02
 _HARDLY_LONGER = 1.002  # up to there a path through all points is always the better answer
@@ -148,7 +148,7 @@ def _forked(
     coordinates = isometric_coordinates(points)
     smoothness = Smoothness(coordinates, start)
     pieces = smooth_cover(smoothness)
-    if len(pieces) == 1:
+    if len(pieces) <= 1:
         return _one_path(order, 1.0)
     tree = grow(smoothness, pieces, start, points, layout)
     odds = np.array([_forward_odds(points[piece], layout) for piece in pieces])
@@ -158,9 +158,10 @@ def _forked(
     if root is None and other != start and agreed < np.abs(odds).sum() - _CLEAR_ODDS:
         # What the whole family's path said is not so of all its pieces.
         again = Smoothness(coordinates, other)
-        second = grow(again, smooth_cover(again), other, points, layout)
-        if _agreed(second, pieces, odds) > agreed:
-            start, smoothness, tree = other, again, second
+        if from_other := smooth_cover(again):
+            second = grow(again, from_other, other, points, layout)
+            if _agreed(second, pieces, odds) > agreed:
+                start, smoothness, tree = other, again, second
     gain = smoothness.of_tree(Tree([order.tolist()], [-1], [-1])) - smoothness.of_tree(tree)
     enough = _enough(len(points), parting(tree, distances), doubles_back=doubles_back)
     return _of_tree(points, tree, start) if gain >= enough else _one_path(order, 1.0)

@@ -17,9 +17,14 @@ _PRUNED_FROM = 2.0  # ends above a row's best choice: worse ones are not looked 
 _LEAST_TURN = 0.15  # of a path's progress, that it gives back: there it is two paths joined by their ends
 _BESIDE_TURN = 3  # rows of the turn within which the joint is looked for
 _SHORTEST_TURNING = 6
+_WHOLE = 1e-6
 _GAP = 1e-3  # per row, between the cover and the best possible
 _DISTANCE_TO_BEST = 0.05  # from the cost of the relaxed program: tried first
 _FURTHER = 3.0
+_FAR = 0.4  # from there on any cover will do: only noise is so undecided, and each try takes seconds then
+_SOME_ROWS = 48  # from there on it is asked whether anything tells paths apart
+_MOST_ALIKE = 0.3  # of the pairs of neighbours: up to 0.22 in families with forks, half of them in noise
+_MOST_UNDECIDED = 0.35  # of the rows, by the relaxed program: up to 0.29 in families with forks, up to 0.9 in noise
 _SEARCH_NODES = 200  # of the solver; a bound in seconds would make the answer depend on the machine
 
 
@@ -39,6 +44,9 @@ def smooth_cover(smoothness: Smoothness, apart: int | None = None) -> list[Rows]
     Every row chooses two neighbours, or one and an end, or none. The choices are made together, a row being chosen by
     those it chooses, at the least total cost: an integer program, which is nearly its own relaxation.
 
+    Where a row lies as well between most pairs of its neighbours as between the best, as in noise, nothing tells paths
+    apart, and the program would take hours.
+
     A ring is opened nearest the root. A path that turns, as two siblings joined by their last or first rows do, is cut
     at the turn.
 
@@ -47,13 +55,17 @@ def smooth_cover(smoothness: Smoothness, apart: int | None = None) -> list[Rows]
         apart: a row that no path passes; it is one alone.
 
     Returns:
-        The rows of each path, in order up to reversal; every row is in exactly one.
+        The rows of each path, in order up to reversal, every row in exactly one; none where nothing tells them apart.
     """
     near = smoothness.near.copy()
     if apart is not None:
         near[apart] = near[:, apart] = False
     choices = _choices(smoothness, near)
-    neighbours = _least_cost(choices, len(smoothness.coordinates))
+    if len(near) >= _SOME_ROWS and _alike(choices, near) > _MOST_ALIKE:
+        return []
+    neighbours = _least_cost(choices, len(near))
+    if not neighbours:
+        return []
     return [part for path in _paths(smoothness, neighbours) for part in _cut_at_turns(smoothness, path)]
 
 
@@ -74,8 +86,15 @@ def _choices(smoothness: Smoothness, near: NDArray[np.bool_]) -> _Choices:
     return _Choices(*map(np.concatenate, (rows, firsts, seconds, costs)))
 
 
+def _alike(choices: _Choices, near: NDArray[np.bool_]) -> float:
+    """The share of the pairs of its neighbours that a row lies between nearly as well as between the best: median."""
+    pairs = np.bincount(choices.row[choices.second >= 0], minlength=len(near))
+    beside = near.sum(axis=1)
+    return float(np.median(pairs / np.maximum(beside * (beside - 1) // 2, 1)))
+
+
 def _least_cost(choices: _Choices, m: int) -> list[list[int]]:
-    """Let every row choose, at the least total cost, such that it is chosen by those it chooses."""
+    """Let every row choose, at the least total cost, such that it is chosen by those it chooses; [] if undecided."""
     number = np.tile(np.arange(len(choices.row)), 2)
     chooser, chosen = np.tile(choices.row, 2), np.concatenate([choices.first, choices.second])
     number, chooser, chosen = (values[chosen >= 0] for values in (number, chooser, chosen))
@@ -87,6 +106,10 @@ def _least_cost(choices: _Choices, m: int) -> list[list[int]]:
     mutual = vstack([once, mutual]).tocsr()
     equal = np.concatenate([np.ones(m), np.zeros(shape[0])])
     relaxed = linprog(choices.cost, A_eq=mutual, b_eq=equal, method="highs")
+    decided = np.zeros(m)
+    np.maximum.at(decided, choices.row, relaxed.x)
+    if m >= _SOME_ROWS and (decided < 1 - _WHOLE).mean() > _MOST_UNDECIDED:
+        return []
     # A choice whose reduced cost exceeds the best cover's distance from the relaxed one cannot be part of it.
     distance = _DISTANCE_TO_BEST
     while True:
@@ -98,7 +121,8 @@ def _least_cost(choices: _Choices, m: int) -> list[list[int]]:
             bounds=Bounds(0, 1),
             options={"mip_rel_gap": _GAP, "node_limit": _SEARCH_NODES},
         )
-        if len(worthwhile) == len(choices.row) or (solved.x is not None and solved.fun <= relaxed.fun + distance):
+        best = solved.x is not None and (distance > _FAR or solved.fun <= relaxed.fun + distance)
+        if best or len(worthwhile) == len(choices.row):
             break
         distance *= _FURTHER
     neighbours: list[list[int]] = [[] for _ in range(m)]
