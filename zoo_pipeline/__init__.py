@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo_pipeline.data import load_dataset as load_dataset
     from zoo_pipeline.errors import ZooError as ZooError
     from zoo_pipeline.hyperparameters import Hyperparameters as Hyperparameters
+    from zoo_pipeline.models import Layout as Layout
     from zoo_pipeline.recipes import load_config as load_config
     from zoo_pipeline.training import train_group as train_group
     from zoo_pipeline.trajectories import recover as recover
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Architecture": "zoo_pipeline.architecture",
     "Hyperparameters": "zoo_pipeline.hyperparameters",
+    "Layout": "zoo_pipeline.models",
     "Zoo": "zoo_pipeline.zoo",
     "ZooConfig": "zoo_pipeline.config",
     "ZooError": "zoo_pipeline.errors",

@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:  # typer makes an exit code of Ctrl-C, too
-        print("zoo: interrupted; what is published stays, train or run with --resume go on from it", file=sys.stderr)
+        print("zoo: interrupted; what is published stays, and train and run go on from it by --resume", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 

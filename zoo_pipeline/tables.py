@@ -121,6 +121,9 @@ def summary_table(summary: dict[str, Any]) -> Table:
         table.add_row(
             label, "unknown" if value is None else f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
         )
+    if summary["cut"]["threshold"] is None:
+        known = "no hidden layer in the layout" if summary["layout_known"] else "layout unknown: --layout FILE.json"
+        table.add_row("separated by", f"the largest gap, a guess ({known})")
     left_out = summary["left_out"]
     if left_out["checkpoints"]:
         models = f"{plural(left_out['models'], 'model')}, " if left_out["models"] else ""

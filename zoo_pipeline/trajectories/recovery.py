@@ -91,11 +91,16 @@ def recover(
         The recovery, its arrays aligned with the rows given.
 
     Raises:
-        ZooError: the weights are not a float32 matrix, or too many for the memory limit.
+        ZooError: the weights are not a float32 matrix, not of this layout, or too many for the memory limit.
     """
+    weights = np.asarray(weights)
     if weights.ndim != 2 or weights.shape[1] == 0 or weights.dtype != np.float32:
         raise ZooError(
             f"analysis: weights are {weights.dtype}{list(weights.shape)}, expected float32[checkpoints, parameters]"
+        )
+    if layout is not None and layout.dimension != weights.shape[1]:
+        raise ZooError(
+            f"analysis: the layout is of {layout.dimension} weights, the checkpoints have {weights.shape[1]}"
         )
     started = perf_counter()
     n = len(weights)

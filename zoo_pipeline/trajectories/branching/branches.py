@@ -1,16 +1,17 @@
 """Branches: one family of checkpoints unfolded into the trajectories that branch from each other."""
 
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds
 from zoo_pipeline.trajectories.branching.common_start import cover_from_root, smooth_from_root
 from zoo_pipeline.trajectories.branching.cover import smooth_cover
 from zoo_pipeline.trajectories.branching.drift import Floats, drift_free_squares, isometric_coordinates
 from zoo_pipeline.trajectories.branching.growing import grow
-from zoo_pipeline.trajectories.branching.parting import parting
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.direction import decide_direction, direction_log_odds
@@ -24,16 +25,7 @@ Rows = NDArray[np.int64]
 MOST_ROWS = 4_096  # of a family with a known start: some minutes
 MOST_FORKED_ROWS = 1_000  # of one without: under a minute with fifty forks
 _LONGER = 1.012  # than the spanning tree: from there on a path through all points is none, where a start is known
-_MUCH_LONGER = 1.02
 _HARDLY_LONGER = 1.002  # up to there a path through all points is always the better answer
-# Noise gains, too, when its rows are sorted into several paths: up to eleven in 26 rows, and 0.28 per row in more than
-# 48. But its paths do not go apart (`parting`), and of paths that do, less gain is enough.
-_LEAST_GAIN_PER_ROW = 0.3  # of a tree over a single path, in the costs of `Smoothness`
-_LESS_APART = 0.11  # per unit of parting
-_WELL_APART = 1.4
-_FEW_ROWS = 48  # as many are counted at least
-_GAIN_WHERE_LONGER = 5.5  # where the single path is much longer than the spanning tree, and the paths do go apart
-_SOMEWHAT_APART = 0.3
 _BANDWIDTH_ROWS = 20
 _CLEAR_ODDS = 3.0  # natural logarithm: of pieces that run against the tree
 
@@ -106,7 +98,7 @@ def unfold(
     if m > (MOST_ROWS if starts_known else MOST_FORKED_ROWS):
         return _one_path(order, 0.0 if longer > _LONGER else 1.0)
     if not starts_known:
-        return _forked(rows, distances, order, root, layout, doubles_back=longer > _MUCH_LONGER)
+        return _forked(rows, distances, order, root, layout)
     if root is None:
         root = int(copies.argmax())
     starts = int(copies[root])
@@ -140,9 +132,7 @@ def _turns_back(points: Floats, repeated: NDArray[np.bool_], edges: NDArray[np.i
     return False
 
 
-def _forked(
-    points: Floats, distances: Floats, order: Rows, root: int | None, layout: Layout | None, *, doubles_back: bool
-) -> Branches:
+def _forked(points: Floats, distances: Floats, order: Rows, root: int | None, layout: Layout | None) -> Branches:
     """Unfold a family without a known start, unless a single path does nearly as well as a tree."""
     start = _likely_root(points, layout) if root is None else root
     coordinates = isometric_coordinates(points)
@@ -163,15 +153,10 @@ def _forked(
             if _agreed(second, pieces, odds) > agreed:
                 start, smoothness, tree = other, again, second
     gain = smoothness.of_tree(Tree([order.tolist()], [-1], [-1])) - smoothness.of_tree(tree)
-    enough = _enough(len(points), parting(tree, distances), doubles_back=doubles_back)
-    return _of_tree(points, tree, start) if gain >= enough else _one_path(order, 1.0)
-
-
-def _enough(m: int, apart: float, *, doubles_back: bool) -> float:
-    """How much a tree of m rows has to gain over a single path to be believed."""
-    if doubles_back and apart >= _SOMEWHAT_APART:
-        return _GAIN_WHERE_LONGER
-    return (_LEAST_GAIN_PER_ROW - _LESS_APART * min(max(apart, 0.0), _WELL_APART)) * max(m, _FEW_ROWS)
+    odds_of_tree = branching_odds(tree, order, distances, gain)
+    if odds_of_tree >= BELIEVED:
+        return _of_tree(points, tree, start)
+    return _one_path(order, 1 / (1 + exp(odds_of_tree)))
 
 
 def _forward_odds(path: Floats, layout: Layout | None) -> float:
