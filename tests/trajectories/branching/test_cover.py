@@ -93,7 +93,7 @@ def test_every_row_is_in_exactly_one_path_of_noise(seed, m, d):
 
 @pytest.mark.parametrize(("m", "strength"), [(60, 1.0), (60, 0.1), (300, 1.0), (300, 0.1)])
 def test_noise_has_no_cover(m, strength):
-    """Rows that lie as well between any others, as at a plateau: the integer program would take minutes and hours."""
+    """Rows that lie as well between any others, as at a plateau: the integer program would take minutes."""
     random = np.random.default_rng(m)
     rows = strength * random.standard_normal((m, 200))
     rows[:, 0] += 10 * np.sqrt(np.linspace(0, 1, m))

@@ -45,7 +45,7 @@ def smooth_cover(smoothness: Smoothness, apart: int | None = None) -> list[Rows]
     those it chooses, at the least total cost: an integer program, which is nearly its own relaxation.
 
     Where a row lies as well between most pairs of its neighbours as between the best, as in noise, nothing tells paths
-    apart, and the program would take hours.
+    apart, and the program would take minutes and longer.
 
     A ring is opened nearest the root. A path that turns, as two siblings joined by their last or first rows do, is cut
     at the turn.
