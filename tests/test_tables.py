@@ -1,9 +1,10 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from zoo_pipeline.runtime.training import GroupWork, TrainingReport
-from zoo_pipeline.tables import _shard_line, engine_line, training_table
+from zoo_pipeline.tables import _SCORES, _shard_line, engine_line, summary_table, training_table
 
 
 def printed(*works: GroupWork) -> list[list[str]]:
@@ -41,3 +42,24 @@ def test_one_is_not_counted_as_many():
     assert engine_line({"threads": 2, "stack": None, "capture": True, "calibration": [{}]}) == (
         "engine: all models at once, 2 threads, CUDA graphs (measured)"
     )
+
+
+@pytest.mark.parametrize(
+    ("threshold", "layout_known", "told"),
+    [(None, False, "a guess (layout unknown: --layout FILE.json)"), (None, True, "no hidden layer"), (5.1, True, None)],
+)
+def test_a_cut_that_was_a_guess_says_so(threshold, layout_known, told):
+    summary = {
+        **dict.fromkeys(_SCORES),
+        "name": "bag",
+        "checkpoints": 3,
+        "dimension": 5,
+        "layout_known": layout_known,
+        "cut": {"threshold": threshold},
+        "left_out": {"checkpoints": 0, "models": 0},
+        "seconds": {"all": 1.0},
+    }
+    console = Console(file=io.StringIO(), width=100)
+    console.print(summary_table(summary))
+    text = console.file.getvalue()
+    assert told in text if told else "guess" not in text

@@ -4,6 +4,7 @@ from scipy.cluster.hierarchy import fcluster, is_valid_linkage
 from sklearn.metrics import adjusted_rand_score
 
 from zoo_pipeline.errors import ZooError
+from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.recovery import recover
 from zoo_pipeline.trajectories.scoring import Scores, score
 
@@ -180,3 +181,14 @@ def test_anything_but_a_float32_matrix_is_refused(weights):
 def test_a_bag_past_the_memory_limit_is_refused():
     with pytest.raises(ZooError, match="at most 10 checkpoints"):
         recover(np.ones((20, 2), np.float32), memory_limit_bytes=400)
+
+
+def test_a_layout_of_another_width_is_refused():
+    layout = Layout.of({"w": (3, 2), "v": (2, 3)})
+    with pytest.raises(ZooError, match="the layout is of 12 weights, the checkpoints have 5"):
+        recover(np.zeros((4, 5), np.float32), layout)
+
+
+def test_a_list_is_told_what_was_expected():
+    with pytest.raises(ZooError, match=r"weights are float64\[2, 2\], expected float32"):
+        recover([[1.0, 2.0], [2.0, 3.0]])

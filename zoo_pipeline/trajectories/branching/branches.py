@@ -40,7 +40,7 @@ class Branches:
         parent_row: int64[k], the row that each path branched from; −1 for the first.
         confidence: float64[m] in [0, 1], how clearly each row's predecessor is the one given: 1 − (its squared distance
             without the common drift / that of the next best), 0 where another was nearer. Not a probability. 1 for the
-            root, and for the rows of a family that does not branch.
+            root. In a family that does not branch 1, or the probability of that where a tree came close.
         oriented: whether the paths run forward from the root; a family that does not branch is ordered up to reversal.
     """
 
