@@ -151,7 +151,7 @@ LAYOUT = '{"version": 1, "order": "C", "tensors": [{"name": "w", "shape": [-4, -
         (twice("epoch"), "x.parquet: has several columns epoch; expected one, rename the others"),
         (
             pa.table({"weights": list(walks())}).replace_schema_metadata({"zoo.layout": LAYOUT}),
-            "x.parquet: layout: expected tensors of at least one entry each, got",
+            "x.parquet: layout: tensor w: expected a shape of positive sizes, got [-4, -10]",
         ),
         (b"", "x.parquet: damaged or not Parquet (Parquet file size is 0 bytes); write it again, or leave it out"),
         (b"model,weights\n" * 9, "x.parquet: damaged or not Parquet"),

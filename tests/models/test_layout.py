@@ -53,21 +53,27 @@ def test_wrong_shapes_are_refused():
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "message"),
     [
-        lambda content: content["tensors"][1].update(offset=7),
-        lambda content: content.update(version=2),
-        lambda content: content.update(order="F"),
-        lambda content: content.pop("tensors"),
-        lambda content: content.update(tensors=[]),
-        lambda content: content.update(tensors=[{"name": "w", "shape": [-3, -2], "offset": 0}]),
-        lambda content: content.update(tensors=[{"name": "w", "shape": [3, 0], "offset": 0}]),
+        (lambda content: content["tensors"][1].update(offset=7), "tensors without gaps, got"),
+        (lambda content: content.update(version=2), "expected version 1, C order"),
+        (lambda content: content.update(order="F"), "expected version 1, C order"),
+        (lambda content: content.pop("tensors"), "has no 'tensors'"),
+        (lambda content: content.update(tensors=[]), "at least one tensor, got none"),
+        (lambda content: content.update(tensors=[3]), "not readable"),
+        (lambda content: content["tensors"][0].update(shape=[1e400]), "not readable"),
+        (lambda content: content["tensors"][0].update(shape=[-3, -2]), r"tensor w: .* positive sizes, got \[-3, -2\]"),
+        (lambda content: content["tensors"][0].update(shape=[3, 0]), r"tensor w: .* positive sizes, got \[3, 0\]"),
     ],
 )
-def test_json_that_is_no_layout_is_refused(change):
+def test_json_that_is_no_layout_is_refused(change, message):
     content = json.loads(Layout.of({"w": (2, 3), "b": (3,)}).to_json())
     change(content)
-    with pytest.raises(StoreError, match="layout"):
+    with pytest.raises(StoreError, match=f"^layout: .*{message}"):
         Layout.from_json(json.dumps(content))
-    with pytest.raises(StoreError, match="layout"):
-        Layout.from_json("null")
+
+
+@pytest.mark.parametrize("text", ["null", "[1]", "3", '"layout"'])
+def test_json_that_is_no_object_is_refused(text):
+    with pytest.raises(StoreError, match="expected an object with version, order and tensors, got"):
+        Layout.from_json(text)

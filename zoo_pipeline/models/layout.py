@@ -112,14 +112,22 @@ class Layout:
         """
         try:
             content = json.loads(text)
+            if not isinstance(content, dict):
+                raise StoreError(f"layout: expected an object with version, order and tensors, got {content!r:.200}")
             known = content["version"] == VERSION and content["order"] == "C"
             layout = cls.of({tensor["name"]: tuple(map(int, tensor["shape"])) for tensor in content["tensors"]})
             offsets = [tensor["offset"] for tensor in content["tensors"]]
-        except (KeyError, TypeError, ValueError) as error:
+        except KeyError as error:
+            raise StoreError(f"layout: has no {error}; expected the JSON of docs/format.md") from None
+        except (OverflowError, TypeError, ValueError) as error:
             raise StoreError(f"layout: not readable ({error}); expected the JSON of docs/format.md") from None
-        sizes = [size for tensor in layout.tensors for size in tensor.shape]
-        if not layout.tensors or min(sizes, default=1) < 1:
-            raise StoreError(f"layout: expected tensors of at least one entry each, got {text!r:.200}")
+        if not layout.tensors:
+            raise StoreError("layout: expected at least one tensor, got none")
+        for tensor in layout.tensors:
+            if min(tensor.shape, default=1) < 1:
+                shown = list(tensor.shape)
+                raise StoreError(f"layout: tensor {tensor.name}: expected a shape of positive sizes, got {shown}")
         if not known or offsets != [tensor.offset for tensor in layout.tensors]:
-            raise StoreError(f"layout: expected version {VERSION}, C order, tensors without gaps, got {text!r:.200}")
+            got = json.dumps(content)
+            raise StoreError(f"layout: expected version {VERSION}, C order, tensors without gaps, got {got:.200}")
         return layout
