@@ -1,13 +1,14 @@
 """How well trajectories are recovered, blind, scenario by scenario, beside the paper's rule and textbook clustering.
 
 python -m benchmarks.recovery [--scenario NAME ...] [--repeats 10] [--strangers 10000] [--development] [--draws DIR]
+                                   [--no-layout]
 
 Every scenario of `zoo_pipeline.trajectories.scenarios` (or those of the names or kinds given) is drawn with fresh
 seeds, analysed by the product, and scored here, by scikit-learn and scipy, from the tables that the product writes. The
 seeds are the first of `BENCHMARK_SEEDS`, which nothing was chosen or fitted on; `--development` takes those of
 `DEVELOPMENT_SEEDS` instead, for work on the method. MNIST's files are read from `$ZOO_DATA_DIR/mnist/`; where that is
 not set, the scenarios that need them are left out, and the line says so. `--draws` names a folder where draws are kept,
-and from where they are read the next time.
+and from where they are read the next time. With `--no-layout` the product is not told which weight is of which tensor.
 """
 
 import argparse
@@ -69,13 +70,21 @@ def main() -> None:
     parser.add_argument("--strangers", type=int, default=10_000, help="networks of the negative control")
     parser.add_argument("--development", action="store_true", help="seeds for development, not for publication")
     parser.add_argument("--draws", type=Path, metavar="DIR", help="keep the networks here, and take them from here")
+    parser.add_argument("--no-layout", action="store_true", help="do not tell the product the layout")
     asked = parser.parse_args()
     seeds = (DEVELOPMENT_SEEDS if asked.development else BENCHMARK_SEEDS)[: asked.repeats]
     data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
     chosen = _chosen(parser, asked.scenario)
     left_out = [name for name in chosen if CATALOGUE[name].needs_files and data_dir is None]
     results = {
-        name: measure(name, seeds, asked.strangers if name == "strangers" else None, data_dir, asked.draws)
+        name: measure(
+            name,
+            seeds,
+            asked.strangers if name == "strangers" else None,
+            data_dir,
+            asked.draws,
+            with_layout=not asked.no_layout,
+        )
         for name in chosen
         if name not in left_out
     }
@@ -83,6 +92,7 @@ def main() -> None:
         json.dumps(
             {
                 "seeds": [seeds.start, seeds.stop],
+                "layout": not asked.no_layout,
                 "scenarios": results,
                 "left_out": left_out,
                 "machine": hardware("cpu") | {"threads": torch.get_num_threads()},
@@ -93,7 +103,13 @@ def main() -> None:
 
 
 def measure(
-    name: str, seeds: Sequence[int], starts: int | None, data_dir: Path | None, draws: Path | None
+    name: str,
+    seeds: Sequence[int],
+    starts: int | None,
+    data_dir: Path | None,
+    draws: Path | None,
+    *,
+    with_layout: bool = True,
 ) -> dict[str, Any]:
     """Draw a scenario with each seed, have all sides recover it, and print and return what that is worth."""
     scores: dict[str, list[Figures]] = {side: [] for side in ("ours", *OPPONENTS)}
@@ -103,7 +119,7 @@ def measure(
         scenario = draw(name, seed, starts, data_dir, draws)
         truth = Truth.of(scenario.bags)
         started = time.perf_counter()
-        ours = joined([read(analyzed(bag)) for bag in scenario.bags])
+        ours = joined([read(analyzed(bag, with_layout=with_layout)) for bag in scenario.bags])
         seconds.append(round(time.perf_counter() - started, 2))
         scores["ours"].append(figures(truth, ours))
         verdicts += directions(truth, ours)
@@ -125,7 +141,7 @@ def measure(
     }
 
 
-def analyzed(bag: KnownBag) -> Analysis:
+def analyzed(bag: KnownBag, *, with_layout: bool = True) -> Analysis:
     """The product's analysis of a bag's weights; the one place where it is called."""
     keys = pa.table(
         {
@@ -136,7 +152,8 @@ def analyzed(bag: KnownBag) -> Analysis:
     )
     unknown = np.full(len(bag.epoch), -1)
     shares = (HeldShare(bag.weights),)
-    return analyze_bag(Bag(shares, bag.weights.shape[1], bag.layout, keys, unknown, pa.table({}), "bag"), {})
+    layout = bag.layout if with_layout else None
+    return analyze_bag(Bag(shares, bag.weights.shape[1], layout, keys, unknown, pa.table({}), "bag"), {})
 
 
 def read(analysis: Analysis) -> Recovered:

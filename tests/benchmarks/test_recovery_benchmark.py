@@ -149,6 +149,12 @@ def test_our_figures_are_those_of_the_products_summary(name):
         assert ours[figure] == pytest.approx(analysis.summary[figure], abs=1e-9), figure
 
 
+def test_without_a_layout_the_product_has_no_threshold():
+    (bag,) = make("digits-sgd", 20, starts=3).bags
+    assert recovery.analyzed(bag, with_layout=False).summary["cut"]["threshold"] is None
+    assert recovery.analyzed(bag).summary["cut"]["threshold"] > 0
+
+
 def test_links_are_read_from_the_table_of_trajectories():
     import pyarrow as pa
 
