@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo_pipeline.trajectories.ordering import LEAST_GAIN, LONGEST_SEGMENT
+from zoo_pipeline.trajectories.witnesses import is_settled
 
 Path = NDArray[np.int64]
 
@@ -26,7 +27,7 @@ def straight_paths(weights: NDArray[np.float32], families: Sequence[NDArray[np.i
         families: the rows of each.
 
     Returns:
-        Of each family its rows along the path; None where the tree branches, or its path can be shortened.
+        Of each family its rows along the path; None where the tree branches, or the path is not the final one.
     """
     paths: list[Path | None] = [None] * len(families)
     lengths = np.array([len(family) for family in families], np.int64)
@@ -57,10 +58,11 @@ def _orders(points: Tensor) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     adjacent |= adjacent.mT.clone()
     straight = adjacent.sum(2).amax(1) <= 2
     orders = _walks(adjacent, straight)
-    straight &= ~_improvable(
-        distances.gather(1, orders[:, :, None].expand(-1, -1, m)).gather(2, orders[:, None].expand(-1, m, -1))
-    )
-    return orders.numpy(), straight.numpy()
+    along = distances.gather(1, orders[:, :, None].expand(-1, -1, m)).gather(2, orders[:, None].expand(-1, m, -1))
+    straight &= ~_improvable(along)
+    found = straight.numpy()
+    found[found] = is_settled(along[straight].numpy())
+    return orders.numpy(), found
 
 
 def _trees(distances: Tensor) -> Tensor:
