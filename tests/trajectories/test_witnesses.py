@@ -75,7 +75,7 @@ def test_every_point_stays_and_no_order_of_four_would_agree_better(seed, m):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_settled_path_is_the_best_of_all_orders_of_four_neighbours(seed):
     distances = euclidean_distances(in_noise(seed, m=20))
-    path = order_along_path(in_noise(seed, m=20))
+    path = settled(distances, order_along_path(in_noise(seed, m=20)))
     along = distances[np.ix_(path, path)]
     assert is_settled(along[None]).tolist() == [True]
     weights = lag_weights(along[None])[0]
@@ -89,12 +89,21 @@ def test_a_settled_path_is_the_best_of_all_orders_of_four_neighbours(seed):
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 13, 14, 30])
 def test_it_is_known_of_many_paths_at_once_whether_they_are_settled(m):
-    clouds = [in_noise(seed, m=m) for seed in range(12)]
-    paths = [order_along_path(points) for points in clouds]
-    paths[::2] = [np.arange(m) for _ in paths[::2]]  # the true order, which may or may not be
-    along = np.stack([euclidean_distances(points)[np.ix_(p, p)] for points, p in zip(clouds, paths, strict=True)])
+    along = np.stack([euclidean_distances(in_noise(seed, m=m)) for seed in range(24)])  # in the true order
     expected = [settled(distances, np.arange(m)).tolist() == list(range(m)) for distances in along]
     assert is_settled(along).tolist() == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_stretches_and_points_that_are_out_of_place_find_back(seed):
+    points = in_noise(seed, m=30, noise=1.0)
+    distances = euclidean_distances(points)
+    whole = np.arange(30)
+    turned = np.concatenate([whole[:9], whole[9:20][::-1], whole[20:]])
+    moved = np.insert(np.delete(whole, [4, 5]), 13, [5, 4])
+    at_the_end = np.concatenate([whole[:18], whole[18:][::-1]])
+    for path in (turned, moved, at_the_end, np.roll(whole, 2)):
+        assert settled(distances, path, far=True).tolist() == whole.tolist()
 
 
 def test_points_that_are_equal_stay_as_they_are():
