@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
+from sklearn.metrics import adjusted_rand_score
 
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.distances import cosine_distances
@@ -74,6 +75,20 @@ def test_one_trajectory_alone_stays_whole_where_the_layout_is_known(trained_zoo)
 def test_networks_of_different_models_stay_apart_whatever_their_epochs(trained_zoo):
     found = related(trained_zoo.weights[trained_zoo.epoch == trained_zoo.model_id], trained_zoo.layout)
     assert found.labels.tolist() == list(range(6))
+
+
+def test_noise_half_as_long_as_the_way_of_training_leaves_models_whole_and_apart(trained_zoo):
+    """Each checkpoint with noise of its own; noise as long as the whole way breaks some off."""
+    rng = np.random.default_rng(0)
+    ends = [trained_zoo.weights[trained_zoo.epoch == epoch] for epoch in (0, 12)]
+    way = np.linalg.norm(ends[1] - ends[0], axis=1).mean()
+    weights = trained_zoo.weights
+    noise = (way * rng.standard_normal(weights.shape) / weights.shape[1] ** 0.5).astype(np.float32)
+    half, whole = (
+        related(weights + part * noise, trained_zoo.layout).labels for part in (np.float32(0.5), np.float32(1))
+    )
+    assert adjusted_rand_score(trained_zoo.model_id, half) == 1
+    assert len(np.unique(whole)) >= len(np.unique(half))
 
 
 def test_steps_longer_than_the_distance_to_strangers_are_still_joined():

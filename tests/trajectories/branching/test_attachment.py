@@ -114,3 +114,17 @@ def test_a_path_that_repeats_a_row_or_a_step_of_the_line_gets_finite_scores():
     first, second = line[[2]], line[[3]]  # begins on the line, by the line's own step
     for values in measure_attachment(line, first, second).values():
         assert np.isfinite(values).all()
+
+
+def test_a_line_of_two_rows_is_measured_as_the_beginning_of_a_longer_one(fork):
+    """Its one step has none beside it, so that all of it counts."""
+    line, first, second = fork
+    found = measure_attachment(line[:2], first, second)
+    step, own = line[1] - line[0], second - first
+    share = own @ step / np.square(own).sum(axis=1)
+    new = step - share[:, None] * own
+    carried = np.einsum("nr,nr->n", first - line[:2].mean(axis=0), new) / np.square(new).sum(axis=1)
+    np.testing.assert_allclose(found["carried_next"][:, 0], np.clip(carried, -0.5, 0.5))
+    longer = measure_attachment(line, first, second)
+    for name in ("way", "back", "turn", "unlike", "near"):
+        np.testing.assert_allclose(found[name], longer[name][:, :2])

@@ -74,7 +74,7 @@ def _carried(line: Floats, steps: Floats, first: Floats, own: Floats) -> Floats:
     beside = [[step + offset for offset in _OTHERS if 0 <= step + offset < count] for step in range(count)]
     for others in {len(one): None for one in beside}:  # as many at once as have equally many steps beside them
         some = np.array([step for step, one in enumerate(beside) if len(one) == others])
-        known, _ = np.linalg.qr(np.swapaxes(steps[np.array([beside[step] for step in some])], 1, 2))
+        known, _ = np.linalg.qr(np.swapaxes(steps[np.array([beside[step] for step in some], np.int64)], 1, 2))
         new = steps[some] - np.einsum("srk,sk->sr", known, np.einsum("srk,sr->sk", known, steps[some]))
         rest = own - np.einsum("srk,snk->snr", known, np.einsum("srk,nr->snk", known, own))
         squares = np.einsum("snr,snr->sn", rest, rest)
