@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds
+from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds, measure_belief
 from zoo_pipeline.trajectories.branching.branches import unfold
+from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path
 
@@ -41,25 +42,56 @@ def test_one_walk_is_one_path_and_says_how_surely(seed):
     assert branches.confidence.min() > 0.5
 
 
-def test_odds_grow_with_what_a_tree_gains_and_with_how_far_it_goes_apart():
+def measured_fork(tree=None):
+    points = one_fork(0, 30, 15)
+    tree = tree or Tree([list(range(30)), list(range(30, 44))], [-1, 0], [-1, 15])
+    order, distances = order_along_path(points), euclidean_distances(points)
+    return measure_belief(tree, order, distances, Smoothness(points, 0))
+
+
+def test_a_tree_that_goes_apart_is_believed_and_one_side_by_side_is_not():
+    true = measured_fork()
+    assert branching_odds(true) > BELIEVED
+    side_by_side = measured_fork(Tree([list(range(0, 44, 2)), list(range(1, 44, 2))], [-1, 0], [-1, 0]))
+    assert side_by_side["apart"] < true["apart"]
+    assert side_by_side["gain_per_row"] == 0
+    assert branching_odds(side_by_side) == -np.inf
+
+
+def test_odds_grow_with_gain_distance_and_jump_and_fall_with_strain_and_return():
+    true = measured_fork()
+    ways = {"apart": -1, "gain_per_row": -1, "gain_per_branch": -1, "jump": -1, "strain": 1, "return": 1}
+    for name, way in ways.items():
+        assert branching_odds(true | {name: true[name] + 0.05 * way}) < branching_odds(true), name
+
+
+def test_a_branch_returns_as_far_as_its_end_is_nearer_than_its_farthest_row():
+    points = np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [1, 1, 0], [1, 3, 0], [1, 4, 0], [1, 3, 1], [1, 1, 1]], float)
+    tree = Tree([[0, 1, 2], [3, 4, 5, 6, 7]], [-1, 0], [-1, 1])
+    measured = measure_belief(tree, np.arange(8), euclidean_distances(points), Smoothness(points, 0))
+    assert measured["return"] == pytest.approx(1 - 2**0.5 / 4)
+    assert measured_fork()["return"] < 0.05
+
+
+def test_gain_and_strain_are_what_rows_cost_on_the_path_and_elsewhere():
     points = one_fork(0, 30, 15)
     tree = Tree([list(range(30)), list(range(30, 44))], [-1, 0], [-1, 15])
-    order, distances = order_along_path(points), euclidean_distances(points)
-    odds = [branching_odds(tree, order, distances, gain) for gain in (-5.0, 0.5, 2.0, 4.0)]
-    assert odds == sorted(odds)
-    assert odds[0] < BELIEVED < odds[-1]
-    side_by_side = Tree([list(range(0, 44, 2)), list(range(1, 44, 2))], [-1, 0], [-1, 0])
-    assert branching_odds(side_by_side, order, distances, 4.0) < odds[-1]
+    smoothness, order = Smoothness(points, 0), order_along_path(points)
+    on_path = smoothness.of(order[1:-1], order[:-2], order[2:])
+    best = [smoothness.of_pairs(row, np.flatnonzero(smoothness.near[row])).min() for row in order[1:-1]]
+    ends = smoothness.of(order[[0, -1]], np.array([-1, order[-2]]), np.array([order[1], -1]))
+    gain = on_path.sum() + ends.sum() - smoothness.of_tree(tree)
+    measured = measured_fork()
+    assert measured["strain"] == pytest.approx(np.mean(on_path - best))
+    assert measured["gain_per_row"] == pytest.approx(gain / 44)
+    assert measured["gain_per_branch"] == pytest.approx(np.log(gain))
 
 
-def test_a_tree_of_one_path_is_never_believed():
-    points = walk(np.random.default_rng(0), np.zeros(D), 5)
-    assert (
-        branching_odds(Tree([[0, 1, 2, 3, 4]], [-1], [-1]), np.arange(5), euclidean_distances(points), 9.0) == -np.inf
-    )
-
-
-def test_equal_rows_do_not_break_it():
+def test_rows_that_lie_on_each_other_still_have_odds():
+    """Steps of length 0, beside which nothing is a jump."""
     points = np.zeros((6, 3))
-    tree = Tree([[0, 1, 2, 3], [4, 5]], [-1, 0], [-1, 1])
-    assert np.isfinite(branching_odds(tree, np.arange(6), euclidean_distances(points), 1.0))
+    points[3:] = [[1, 0, 0], [2, 0, 0], [3, 0, 0]]
+    tree = Tree([[0, 1, 3], [2, 4, 5]], [-1, 0], [-1, 1])
+    assert not np.isnan(
+        branching_odds(measure_belief(tree, np.arange(6), euclidean_distances(points), Smoothness(points, 0)))
+    )

@@ -1,5 +1,6 @@
 """Belief: whether a family is a tree of several paths, or one path whose noise looks like several."""
 
+from collections.abc import Mapping
 from math import log
 
 import numpy as np
@@ -7,47 +8,79 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.trajectories.branching.drift import Floats
 from zoo_pipeline.trajectories.branching.parting import parting
+from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
 
-BELIEVED = 1.5  # log-odds from which a tree is believed; 0 where both are equally likely
+BELIEVED = 1.3  # log-odds from which a tree is believed; 0 where both are equally likely
 
-# A logistic regression, both kinds weighing the same, on families that do branch (a parent with one fork, and with all
-# of its forks, in the development draws of the scenarios with forks and in zoos drawn at random; artificial walks) and
-# on stretches of single runs that a tree fits better than a path (noisy ends, plateaus, runs of 400 epochs). At 1.5
-# none of these 175 stretches was taken apart. Then rounded, and frozen.
-_PARTING, _GAIN_PER_ROW, _GAIN_PER_BRANCH, _JUMP, _CONSTANT = 4.1, 6.2, 2.0, 9.2, -11.1
-_PARTING_FROM, _PARTING_TO = -0.3, 2.0
-_MOST_GAIN_PER_ROW = 0.8
-_LEAST_GAIN_PER_BRANCH = 0.5
-_LARGEST_JUMP = 1.2  # natural logarithm
+# A logistic regression, fitted by `python -m benchmarks.fit_belief` to development zoos, rounded, and frozen.
+WEIGHTS: Mapping[str, float] = {
+    "apart": 3.4,
+    "gain_per_row": 36.0,
+    "gain_per_branch": 1.6,
+    "jump": 12.3,
+    "strain": -27.0,
+    "return": -14.9,
+    "constant": -8.4,
+}
+_BOUNDS = {
+    "apart": (-0.3, 2.0),
+    "gain_per_row": (0.0, 0.8),
+    "gain_per_branch": (log(0.5), np.inf),
+    "jump": (0.0, 1.2),
+    "strain": (0.0, 1.0),
+    "return": (0.0, 1.0),
+}
 
 
-def branching_odds(tree: Tree, order: NDArray[np.integer], distances: Floats, gain: float) -> float:
-    """Weigh a tree against a single path.
+def measure_belief(
+    tree: Tree, order: NDArray[np.integer], distances: Floats, smoothness: Smoothness
+) -> dict[str, float]:
+    """Measure a tree of a family against the single path through it.
 
-    Noise gains, too, when its rows are sorted into several paths, but then these do not go apart; and a path through
-    the rows of several that do go apart has to jump somewhere from the end of one into another.
+    Noise gains, too, when its rows are sorted into several paths, but then these do not go apart, and come back to
+    where they began; and a path through the rows of several that do go apart has to jump somewhere from the end of one
+    into another. In noise, a row would be better off elsewhere than on the path, but so it would be on any other.
 
     Args:
-        tree: of m rows.
-        order: int[m], the shortest path through them.
+        tree: of m rows, of two paths at least.
+        order: int[m], the single path through them.
         distances: float64[m, m] between them.
-        gain: of the tree over the path, in the costs of `Smoothness`.
+        smoothness: of the family.
+
+    Returns:
+        `apart`: how far its paths go apart (`parting`). `gain_per_row` and `gain_per_branch`: what the path costs more
+        than the tree; of the latter the natural logarithm. `jump`: how much longer a step of the path is than both
+        beside it, at most, as a natural logarithm. `strain`: what a row of the path costs more than between the two
+        neighbours that it lies best between, on average. `return`: how much of its way from the row that it left a
+        branch comes back, at most. All within bounds; where the path costs no more than the tree,
+        `gain_per_row` is 0.
+    """
+    costs = smoothness.of_rows(Tree([order.tolist()], [-1], [-1]))
+    gain = float(costs.sum()) - smoothness.of_tree(tree)
+    strain = (costs - smoothness.best_of_rows())[order[1:-1]]
+    measured = {
+        "apart": parting(tree, distances),
+        "gain_per_row": gain / len(order),
+        "gain_per_branch": log(max(gain / (len(tree.paths) - 1), 0.5)),
+        "jump": _largest_jump(distances[order[1:], order[:-1]]),
+        "strain": float(strain.mean()) if len(strain) else 0.0,
+        "return": max(
+            _come_back(distances[left, path]) for left, path in zip(tree.parent_row[1:], tree.paths[1:], strict=True)
+        ),
+    }
+    return {name: min(max(value, _BOUNDS[name][0]), _BOUNDS[name][1]) for name, value in measured.items()}
+
+
+def branching_odds(measured: Mapping[str, float], weights: Mapping[str, float] = WEIGHTS) -> float:
+    """Weigh what was measured of a tree.
 
     Returns:
         Log-odds that the family branches; −∞ where the path costs no more than the tree.
     """
-    branches = len(tree.paths) - 1
-    if not branches or gain <= 0:
+    if measured["gain_per_row"] <= 0:
         return -np.inf
-    apart = min(max(parting(tree, distances), _PARTING_FROM), _PARTING_TO)
-    return (
-        _PARTING * apart
-        + _GAIN_PER_ROW * min(gain / len(order), _MOST_GAIN_PER_ROW)
-        + _GAIN_PER_BRANCH * log(max(gain / branches, _LEAST_GAIN_PER_BRANCH))
-        + _JUMP * min(_largest_jump(distances[order[1:], order[:-1]]), _LARGEST_JUMP)
-        + _CONSTANT
-    )
+    return weights["constant"] + sum(weights[name] * value for name, value in measured.items())
 
 
 def _largest_jump(steps: Floats) -> float:
@@ -57,3 +90,9 @@ def _largest_jump(steps: Floats) -> float:
     beside = np.maximum(steps[:-2], steps[2:])
     some = beside > 0
     return float(np.log(np.maximum(steps[1:-1][some] / beside[some], np.finfo(np.float64).tiny)).max(initial=0.0))
+
+
+def _come_back(away: Floats) -> float:
+    """How much of the way of a path its last row is nearer than the farthest, of distances from where it began."""
+    farthest = float(away.max())
+    return 1 - float(away[-1]) / farthest if farthest > 0 else 0.0

@@ -7,17 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds
+from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds, measure_belief
 from zoo_pipeline.trajectories.branching.common_start import cover_from_root, smooth_from_root
-from zoo_pipeline.trajectories.branching.cover import smooth_cover
 from zoo_pipeline.trajectories.branching.drift import Floats, drift_free_squares, isometric_coordinates
-from zoo_pipeline.trajectories.branching.growing import grow
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
-from zoo_pipeline.trajectories.direction import decide_direction, direction_log_odds
-from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
+from zoo_pipeline.trajectories.branching.unrooted import unrooted_tree
 from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
-from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path, path_through_tree
+from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path
 
 Rows = NDArray[np.int64]
 
@@ -25,9 +22,7 @@ Rows = NDArray[np.int64]
 MOST_ROWS = 4_096  # of a family with a known start: some minutes
 MOST_FORKED_ROWS = 1_000  # of one without: under a minute with fifty forks
 _LONGER = 1.012  # than the spanning tree: from there on a path through all points is none, where a start is known
-_HARDLY_LONGER = 1.002  # up to there a path through all points is always the better answer
 _BANDWIDTH_ROWS = 20
-_CLEAR_ODDS = 3.0  # natural logarithm: of pieces that run against the tree
 
 
 @dataclass(frozen=True)
@@ -59,9 +54,8 @@ def unfold(
 ) -> Branches:
     """Unfold one family: which rows follow which, and where trajectories branch.
 
-    A family whose shortest path is hardly longer than its minimum spanning tree, and does not turn back at a repeated
-    row, does not branch and is ordered by `order_along_path`. Nor does one that a single path explains nearly as well
-    as a tree.
+    A family whose minimum spanning tree is a path that does not turn back at a repeated row does not branch and is
+    ordered by `order_along_path`. Nor does one that a single path explains nearly as well as a tree.
 
     Where k copies of the root are known, k paths begin there: `smooth_from_root`, else `cover_from_root`, which takes
     O(m³) time and about six matrices of 8·m² bytes. Else the paths of `smooth_cover` are put together to a tree
@@ -85,14 +79,13 @@ def unfold(
     distances = euclidean_distances(rows)
     edges = minimum_spanning_edges(distances)
     tree_branches = bool(np.bincount(edges.ravel(), minlength=m).max(initial=0) > 2)
-    # Noise alone makes a spanning tree branch, too; but then the shortest path through all points is hardly longer.
     tree_length = distances[edges[:, 0], edges[:, 1]].sum()
     longer = distances[order[1:], order[:-1]].sum() / tree_length if tree_branches else 1.0
     starts_known = copies.max(initial=1) > 1 if root is None else copies[root] > 1
+    branches = tree_branches
     if starts_known:
+        # Noise alone makes a spanning tree branch, too; but then the shortest path through all points is hardly longer.
         branches = longer > _LONGER or (not tree_branches and _turns_back(rows, copies > 1, edges))
-    else:
-        branches = longer > _HARDLY_LONGER
     if not branches:
         return _one_path(order, 1.0)
     if m > (MOST_ROWS if starts_known else MOST_FORKED_ROWS):
@@ -134,50 +127,13 @@ def _turns_back(points: Floats, repeated: NDArray[np.bool_], edges: NDArray[np.i
 
 def _forked(points: Floats, distances: Floats, order: Rows, root: int | None, layout: Layout | None) -> Branches:
     """Unfold a family without a known start, unless a single path does nearly as well as a tree."""
-    start = _likely_root(points, layout) if root is None else root
-    coordinates = isometric_coordinates(points)
-    smoothness = Smoothness(coordinates, start)
-    pieces = smooth_cover(smoothness)
-    if len(pieces) <= 1:
+    found = unrooted_tree(points, root, layout)
+    if found is None:
         return _one_path(order, 1.0)
-    tree = grow(smoothness, pieces, start, points, layout)
-    odds = np.array([_forward_odds(points[piece], layout) for piece in pieces])
-    surest = int(np.abs(odds).argmax())  # the piece that most often has the initialisation
-    other = int(pieces[surest][0 if odds[surest] >= 0 else -1])
-    agreed = _agreed(tree, pieces, odds)
-    if root is None and other != start and agreed < np.abs(odds).sum() - _CLEAR_ODDS:
-        # What the whole family's path said is not so of all its pieces.
-        again = Smoothness(coordinates, other)
-        if from_other := smooth_cover(again):
-            second = grow(again, from_other, other, points, layout)
-            if _agreed(second, pieces, odds) > agreed:
-                start, smoothness, tree = other, again, second
-    gain = smoothness.of_tree(Tree([order.tolist()], [-1], [-1])) - smoothness.of_tree(tree)
-    odds_of_tree = branching_odds(tree, order, distances, gain)
-    if odds_of_tree >= BELIEVED:
-        return _of_tree(points, tree, start)
-    return _one_path(order, 1 / (1 + exp(odds_of_tree)))
-
-
-def _forward_odds(path: Floats, layout: Layout | None) -> float:
-    """Log-odds that a path runs forward; 0 for one that is too short to say."""
-    return float(direction_log_odds(path[None], layout)[0]) if len(path) >= LEAST_CHECKPOINTS else 0.0
-
-
-def _agreed(tree: Tree, pieces: list[Rows], odds: Floats) -> float:
-    """Log-odds of pieces' directions, those added that are the tree's and those subtracted that are not."""
-    depth = np.empty(sum(map(len, tree.paths)))
-    for number, path in enumerate(tree.paths):
-        depth[path] = len(tree.before(number)) + np.arange(len(path))
-    return float(
-        sum(one * np.sign(depth[piece[-1]] - depth[piece[0]]) for one, piece in zip(odds, pieces, strict=True))
-    )
-
-
-def _likely_root(points: Floats, layout: Layout | None) -> int:
-    """Guess where the family began: the earlier end of the path through its rows."""
-    path = path_through_tree(euclidean_distances(points))
-    return int(path[0] if decide_direction(points[path], layout).forward else path[-1])
+    odds = branching_odds(measure_belief(found.tree, order, distances, found.smoothness))
+    if odds >= BELIEVED:
+        return _of_tree(points, found.tree, found.root)
+    return _one_path(order, 1 / (1 + exp(odds)))
 
 
 def _of_tree(points: Floats, tree: Tree, root: int) -> Branches:

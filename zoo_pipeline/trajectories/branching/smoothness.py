@@ -85,10 +85,19 @@ class Smoothness:
         costs: Floats = 0.25 * (logs[0] + logs[1]) + np.where(ends, END, _TURN * turns)
         return np.where(alone, costs + END, costs)
 
-    def of_tree(self, tree: Tree) -> float:
-        """What all rows of a tree cost, that of a branch's first between the one it left and its second."""
+    def of_rows(self, tree: Tree) -> Floats:
+        """What each row of a tree costs, the first of a branch between the one it left and its second, float64[m]."""
         before, after = tree.links(len(self.coordinates))
-        return float(self.of(np.arange(len(before)), before, after).sum())
+        return self.of(np.arange(len(before)), before, after)
+
+    def of_tree(self, tree: Tree) -> float:
+        """What all rows of a tree cost together."""
+        return float(self.of_rows(tree).sum())
+
+    def best_of_rows(self) -> Floats:
+        """What each row would cost between the two of its `near` that it lies best between, float64[m]."""
+        pairs = (self.of_pairs(row, np.flatnonzero(beside)) for row, beside in enumerate(self.near))
+        return np.array([costs.min(initial=np.inf) for costs in pairs])
 
     def _way(self, rows: Rows, others: Rows) -> tuple[Floats, Floats]:
         """Of the way from each row to another: its squared part beside the drift, float64[n], and that along it."""
