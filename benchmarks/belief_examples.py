@@ -14,7 +14,7 @@ from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.training import Member
 from zoo_pipeline.trajectories.branching.belief import measure_belief
 from zoo_pipeline.trajectories.branching.unrooted import unrooted_tree
-from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
+from zoo_pipeline.trajectories.linkage import minimum_spanning_edges, tree_branches
 from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path
 from zoo_pipeline.trajectories.scenarios import KnownBag
 from zoo_pipeline.trajectories.scenarios.problems import ADAM, DIGITS, SGD, train_paths
@@ -34,7 +34,7 @@ LONG_RUNS = {
     "adam, weight decay 1e-3": replace(ADAM, epochs=400, weight_decay=1e-3),
     "sgd, dropout": replace(SGD, epochs=400, dropout=0.5),
     "adam, dropout": replace(ADAM, epochs=400, dropout=0.3, weight_decay=1e-4),
-    "sgd, batches of 8": replace(SGD, epochs=150, batch_size=8, weight_decay=5e-4),
+    "sgd, batches of 8": replace(SGD, epochs=400, batch_size=8, weight_decay=5e-4),
 }
 _MODELS = 5  # of each kind of long run
 _BEGUN_AT = (0, 10, 20)  # the checkpoint from which a single model is looked at
@@ -73,7 +73,7 @@ def judged(points: NDArray[np.floating], paths: Sequence[int], layout: Layout | 
     if len(rows) < _LEAST_ROWS or len(np.unique(rows, axis=0)) < len(rows):
         return []
     distances = euclidean_distances(rows)
-    branches = np.bincount(minimum_spanning_edges(distances).ravel()).max() > 2
+    branches = tree_branches(minimum_spanning_edges(distances))
     found = unrooted_tree(rows, None, layout) if branches else None
     if found is None:
         return [Judged(source, len(paths), False, {})]
@@ -121,7 +121,7 @@ def judged_long_run(kind_seed: tuple[str, int]) -> list[Judged]:
     members = [Member(seed + number, LONG_RUNS[kind]) for number in range(_MODELS)]
     paths = train_paths(DIGITS, members, None)
     stretches = [path[first:last] for path in paths for first, last in _STRETCHES]
-    return [one for rows in stretches for one in judged(rows, [len(rows)], DIGITS.layout, f"400 epochs: {kind}")]
+    return [one for rows in stretches for one in judged(rows, [len(rows)], DIGITS.layout, f"long runs: {kind}")]
 
 
 def judged_walks(seed: int) -> list[Judged]:

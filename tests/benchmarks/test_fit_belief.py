@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import belief_examples as examples
 from benchmarks import fit_belief as study
+from benchmarks import fit_forks
 from benchmarks.belief_examples import Judged
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.branching.belief import WEIGHTS
@@ -98,3 +99,12 @@ def test_scores_count_what_is_believed(monkeypatch):
         "a": {"branching": 4, "exact": 2, "believed": 2, "both": 1},
         "b": {"single": 2, "taken_apart": 1},
     }
+
+
+def test_what_is_scored_was_fitted_to_nothing():
+    fitted = {*study.FITTED, *study.FITTED_RANDOM, *fit_forks.FITTED, *fit_forks.RANDOM}
+    scored = {*study.SCORED, *study.SCORED_RANDOM}
+    assert not fitted & scored
+    first = [range(seeds[0], seeds[0] + examples._MODELS) for seeds in (study.FITTED_RANDOM, study.SCORED_RANDOM)]
+    assert not set(first[0]) & set(first[1])
+    assert max(scored) in study.DEVELOPMENT_SEEDS

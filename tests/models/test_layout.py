@@ -55,9 +55,9 @@ def test_wrong_shapes_are_refused():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content["tensors"][1].update(offset=7), "tensors without gaps, got"),
-        (lambda content: content.update(version=2), "expected version 1, C order"),
-        (lambda content: content.update(order="F"), "expected version 1, C order"),
+        (lambda content: content["tensors"][1].update(offset=7), "without gaps, got"),
+        (lambda content: content.update(version=2), "expected version 1 in order C, got version 2, order 'C'"),
+        (lambda content: content.update(order="F"), "got version 1, order 'F'"),
         (lambda content: content.pop("tensors"), "has no 'tensors'"),
         (lambda content: content.update(tensors=[]), "at least one tensor, got none"),
         (lambda content: content.update(tensors=[3]), "not readable"),

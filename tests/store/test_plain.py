@@ -133,7 +133,7 @@ NARROW = {"zoo.layout": Layout.of({"all": (5,)}).to_json()}
         (pa.table({"weights": [[1.0] * 5, [1.0]]}).replace_schema_metadata(NARROW), r"row 1 has 1 weight, the layout"),
         (
             pa.table({"weights": [[1.0]]}).replace_schema_metadata({"zoo.layout": json.dumps({"version": 9})}),
-            r"layout: has no 'tensors'; expected the JSON of docs/format.md",
+            r"layout: has no 'order'; expected the JSON of docs/format.md",
         ),
     ],
     ids=lambda value: "" if isinstance(value, pa.Table) else value[:30],

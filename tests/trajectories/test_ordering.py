@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
+from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
 from zoo_pipeline.trajectories.ordering import (
     IMPROVED_UP_TO,
     euclidean_distances,
     order_along_path,
-    path_through_tree,
     shortened,
+    shortest_path,
 )
 
 
@@ -47,7 +48,7 @@ def test_a_random_walk_of_a_thousand_steps_is_recovered():
 @given(st.integers(0, 10**6), st.integers(3, 7))
 def test_finds_the_shortest_path_or_one_that_no_single_move_shortens(seed, m):
     distances = euclidean_distances(np.random.default_rng(seed).standard_normal((m, 2)))
-    found = path_length(distances, shortened(distances, path_through_tree(distances)))
+    found = path_length(distances, shortest_path(distances, minimum_spanning_edges(distances)))
     shortest = min(path_length(distances, np.array(path)) for path in permutations(range(m)))
     assert shortest <= found * (1 + 1e-12)
     assert found <= 1.15 * shortest

@@ -32,3 +32,17 @@ def test_clean_paths_are_straight_and_a_star_is_not():
     assert all(path is not None for path in straight_paths(clean, families))
     star = np.concatenate([np.zeros((1, 4)), np.eye(4)]).astype(np.float32)  # its tree has four ends
     assert straight_paths(star, [np.arange(5)]) == [None]
+
+
+def test_families_whose_shortest_path_is_not_settled_are_left_to_be_ordered_alone(monkeypatch):
+    rng = np.random.default_rng(0)
+    families = [np.arange(12) + 12 * number for number in range(300)]
+    lines = [np.arange(12)[:, None] * np.eye(1, 60) + 1.7 * rng.standard_normal((12, 60)) / 60**0.5 for _ in families]
+    weights = np.concatenate(lines).astype(np.float32)
+    orders = [family[order_along_path(weights[family])].tolist() for family in families]
+    found = straight_paths(weights, families)
+    assert all(path is None or path.tolist() == order for path, order in zip(found, orders, strict=True))
+    assert sum(path is not None for path in found) > 20
+    monkeypatch.setattr("zoo_pipeline.trajectories.straight.is_settled", lambda along: np.ones(len(along), bool))
+    wrong = straight_paths(weights, families)
+    assert any(path is not None and path.tolist() != order for path, order in zip(wrong, orders, strict=True))

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path, path_through_tree, shortened
+from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
+from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path, shortest_path
 from zoo_pipeline.trajectories.witnesses import is_settled, lag_weights, settled
 
 D = 200
@@ -29,16 +30,40 @@ def cost(distances, path, weights):
     )
 
 
+def shortest(distances):
+    return shortest_path(distances, minimum_spanning_edges(distances))
+
+
 @pytest.mark.parametrize("noise", [3.0, 4.0, 5.0])
 def test_neighbours_that_noise_has_exchanged_are_put_right(noise):
-    shortest = wrong = 0
+    before = wrong = 0
     for seed in range(20):
         distances = euclidean_distances(in_noise(seed, noise=noise))
-        path = shortened(distances, path_through_tree(distances))
-        shortest += exchanged(path)
+        path = shortest(distances)
+        before += exchanged(path)
         wrong += exchanged(settled(distances, path))
-    assert wrong <= shortest / 4
-    assert shortest >= 5
+    assert wrong <= before / 4
+    assert before >= 5
+
+
+def test_the_order_of_points_in_noise_is_the_settled_one_and_not_the_shortest():
+    points = [in_noise(seed) for seed in range(20)]
+    right = [exchanged(order_along_path(one)) == 0 for one in points]
+    right_before = [exchanged(shortest(euclidean_distances(one))) == 0 for one in points]
+    assert sum(right) >= sum(right_before) + 5
+
+
+def test_where_noise_makes_the_tree_branch_points_are_moved_far():
+    """Some orders are better for it, and none worse."""
+    better = 0
+    for seed in range(30):
+        points = in_noise(seed, m=26, noise=12.0)
+        distances = euclidean_distances(points)
+        found = order_along_path(points)
+        near = settled(distances, shortest(distances))
+        weights = lag_weights(distances[np.ix_(found, found)][None])[0]
+        better += cost(distances, found, weights) < cost(distances, near, weights) * (1 - 1e-9)
+    assert better >= 3
 
 
 def test_the_shortest_path_stays_where_distances_do_not_grow_with_the_steps_between():
@@ -48,8 +73,8 @@ def test_the_shortest_path_stays_where_distances_do_not_grow_with_the_steps_betw
     for _ in range(60):
         points.append(0.3 * points[-1] + rng.standard_normal(D))
     distances = euclidean_distances(np.array(points[5:]))
-    path = np.arange(56)
-    weights = lag_weights(distances[None])[0]
+    path = shortest(distances)
+    weights = lag_weights(distances[np.ix_(path, path)][None])[0]
     assert weights[0] > 0
     assert weights[2:].max() < 0.1 * weights[0]
     assert settled(distances, path).tolist() == path.tolist()
@@ -63,12 +88,12 @@ def test_weights_are_what_distances_grow_from_each_lag_on():
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**6), st.integers(0, 30))
-def test_every_point_stays_and_no_order_of_four_would_agree_better(seed, m):
+@given(st.integers(0, 10**6), st.integers(0, 30), st.booleans())
+def test_every_point_stays_once(seed, m, far):
     rng = np.random.default_rng(seed)
     points = np.cumsum(rng.standard_normal((m, 5)), axis=0) + 2 * rng.standard_normal((m, 5))
     distances = euclidean_distances(points)
-    found = settled(distances, rng.permutation(m))
+    found = settled(distances, rng.permutation(m), far=far)
     assert sorted(found.tolist()) == list(range(m))
 
 
@@ -87,11 +112,15 @@ def test_a_settled_path_is_the_best_of_all_orders_of_four_neighbours(seed):
             assert cost(distances, other, weights) >= least - 1e-9
 
 
-@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 13, 14, 30])
+@pytest.mark.parametrize("m", [4, 5, 13, 14, 30])
 def test_it_is_known_of_many_paths_at_once_whether_they_are_settled(m):
-    along = np.stack([euclidean_distances(in_noise(seed, m=m)) for seed in range(24)])  # in the true order
+    noise = 4.0 if m > 5 else 0.5
+    along = np.stack([euclidean_distances(in_noise(seed, m=m, noise=noise)) for seed in range(24)])  # in true order
+    rolled = np.roll(np.arange(m), 1)
+    along[::6] = along[::6][:, rolled][:, :, rolled]
     expected = [settled(distances, np.arange(m)).tolist() == list(range(m)) for distances in along]
     assert is_settled(along).tolist() == expected
+    assert len(set(expected)) == 2
 
 
 @pytest.mark.parametrize("seed", range(5))

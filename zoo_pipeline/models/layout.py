@@ -114,12 +114,16 @@ class Layout:
             content = json.loads(text)
             if not isinstance(content, dict):
                 raise StoreError(f"layout: expected an object with version, order and tensors, got {content!r:.200}")
-            known = content["version"] == VERSION and content["order"] == "C"
+            kind = (content["version"], content["order"])
+            if kind != (VERSION, "C"):
+                raise StoreError(
+                    f"layout: expected version {VERSION} in order C, got version {kind[0]!r}, order {kind[1]!r}"
+                )
             layout = cls.of({tensor["name"]: tuple(map(int, tensor["shape"])) for tensor in content["tensors"]})
             offsets = [tensor["offset"] for tensor in content["tensors"]]
         except KeyError as error:
             raise StoreError(f"layout: has no {error}; expected the JSON of docs/format.md") from None
-        except (OverflowError, TypeError, ValueError) as error:
+        except (OverflowError, RecursionError, TypeError, ValueError) as error:
             raise StoreError(f"layout: not readable ({error}); expected the JSON of docs/format.md") from None
         if not layout.tensors:
             raise StoreError("layout: expected at least one tensor, got none")
@@ -127,7 +131,7 @@ class Layout:
             if min(tensor.shape, default=1) < 1:
                 shown = list(tensor.shape)
                 raise StoreError(f"layout: tensor {tensor.name}: expected a shape of positive sizes, got {shown}")
-        if not known or offsets != [tensor.offset for tensor in layout.tensors]:
-            got = json.dumps(content)
-            raise StoreError(f"layout: expected version {VERSION}, C order, tensors without gaps, got {got:.200}")
+        if offsets != [tensor.offset for tensor in layout.tensors]:
+            got = json.dumps(content["tensors"])
+            raise StoreError(f"layout: expected tensors of different names without gaps, got {got:.200}")
         return layout

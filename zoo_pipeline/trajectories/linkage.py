@@ -58,6 +58,11 @@ def minimum_spanning_edges(distances: NDArray[np.floating]) -> NDArray[np.int32]
     return edges
 
 
+def tree_branches(edges: NDArray[np.integer]) -> bool:
+    """Whether a tree is more than a path: some row has three edges, of int[n − 1, 2]."""
+    return bool(np.bincount(edges.ravel()).max(initial=0) > 2)
+
+
 def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32]) -> SpanningTree:
     """Build the minimum spanning tree on the cosine metric, its heights recomputed in float64 from the weights.
 

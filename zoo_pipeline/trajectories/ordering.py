@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
+from zoo_pipeline.trajectories.linkage import minimum_spanning_edges, tree_branches
 from zoo_pipeline.trajectories.witnesses import settled
 
 Floats = NDArray[np.float64]
@@ -18,7 +18,7 @@ _CHUNK_ENTRIES = 65536
 
 
 def order_along_path(points: NDArray[np.floating]) -> Path:
-    """Order the points of one trajectory along the shortest path that can be found through all of them.
+    """Order the points of one trajectory: the shortest path that can be found through all of them, settled.
 
     The longest path of the minimum spanning tree, the other points inserted where they cost least, then shortened by
     `shortened` until nothing gains; at last, points that noise has exchanged are put right by `settled`. Cost for m
@@ -34,11 +34,29 @@ def order_along_path(points: NDArray[np.floating]) -> Path:
         with the lower row number. Ties are broken by row number.
     """
     distances = euclidean_distances(points)
-    path = path_through_tree(distances)
+    edges = minimum_spanning_edges(distances)
+    return settled_order(distances, edges, shortest_path(distances, edges))
+
+
+def shortest_path(distances: Floats, edges: NDArray[np.integer]) -> Path:
+    """Find a short path through all points, see `order_along_path`.
+
+    Args:
+        distances: float64[m, m].
+        edges: int[m − 1, 2], of their minimum spanning tree.
+
+    Returns:
+        int64[m].
+    """
+    path = path_through_tree(distances, edges)
+    return shortened(distances, path) if len(path) <= IMPROVED_UP_TO else path
+
+
+def settled_order(distances: Floats, edges: NDArray[np.integer], path: Path) -> Path:
+    """Settle the shortest path, and let it begin at the end with the lower row number; see `order_along_path`."""
     if len(path) <= IMPROVED_UP_TO:
         # A spanning tree that branches is a sign of noise that exchanges more than neighbours.
-        branches = np.bincount(minimum_spanning_edges(distances).ravel()).max(initial=0) > 2
-        path = settled(distances, shortened(distances, path), far=bool(branches))
+        path = settled(distances, path, far=tree_branches(edges))
     return path[::-1] if len(path) and path[0] > path[-1] else path
 
 
@@ -64,11 +82,12 @@ def euclidean_distances(points: NDArray[np.floating]) -> Floats:
     return np.sqrt(gram, out=gram)
 
 
-def path_through_tree(distances: Floats) -> Path:
+def path_through_tree(distances: Floats, edges: NDArray[np.integer]) -> Path:
     """Take the longest path of the minimum spanning tree and insert the other points where they lengthen it least.
 
     Args:
         distances: float64[m, m].
+        edges: int[m − 1, 2], of the tree.
 
     Returns:
         int64[m], a path through all points.
@@ -76,7 +95,6 @@ def path_through_tree(distances: Floats) -> Path:
     m = len(distances)
     if m <= 2:
         return np.arange(m)
-    edges = minimum_spanning_edges(distances)
     tree = coo_array((np.ones(m - 1), (edges[:, 0], edges[:, 1])), shape=(m, m)).tocsr()
     one_end, _ = _farthest(tree, distances, 0)
     other_end, towards_one_end = _farthest(tree, distances, one_end)

@@ -17,10 +17,11 @@ Path = NDArray[np.int64]
 
 _LONGEST = 256  # rows of a path that is looked at together with others
 _BATCH_BYTES = 64 << 20
+_WORK_PER_ROW = 256  # numbers that `is_settled` holds of a row
 
 
 def straight_paths(weights: NDArray[np.float32], families: Sequence[NDArray[np.int64]]) -> list[Path | None]:
-    """Order the rows of each straight family as `order_along_path` does.
+    """Order the rows of each straight family as `order_along_path` does, where no two distances tie.
 
     Args:
         weights: float32[n, d].
@@ -33,7 +34,7 @@ def straight_paths(weights: NDArray[np.float32], families: Sequence[NDArray[np.i
     lengths = np.array([len(family) for family in families], np.int64)
     for length in np.unique(lengths[(lengths > 2) & (lengths <= _LONGEST)]).tolist():
         alike = np.flatnonzero(lengths == length)
-        several = max(1, _BATCH_BYTES // (8 * length * max(weights.shape[1], length)))
+        several = max(1, _BATCH_BYTES // (8 * length * max(weights.shape[1], length, _WORK_PER_ROW)))
         for start in range(0, len(alike), several):
             numbers = alike[start : start + several]
             rows = np.stack([families[number] for number in numbers])

@@ -45,13 +45,14 @@ def settled(distances: Floats, path: Path, *, far: bool = False) -> Path:
     """Change a path until no order of four points that follow each other agrees better with all witnesses.
 
     The cost is the sum over lags l of w_l times the distances of points l steps apart, with w_l = Σ_{k ≥ l} u_k and
-    u_k how much farther points are k + 1 steps apart than k, by the median over the path. So the shortest path is left
-    alone where distances do not grow beyond lag 1 (as in a diffusion that is pulled back).
+    u_k how much farther points are k + 1 steps apart than k, by the median over the path, less 5 % of a step; 0 where
+    that is negative. So the shortest path is left alone where distances do not grow beyond lag 1 (as in a diffusion
+    that is pulled back). The weights are measured on the path given, and once more on the path that they lead to.
 
     Args:
         distances: float64[m, m].
         path: int64[m].
-        far: whether points are moved up to sixteen places as well, and stretches of as many reversed.
+        far: whether points are moved farther as well, and stretches reversed, within sixteen that follow each other.
 
     Returns:
         int64[m].
@@ -157,18 +158,18 @@ def _gains(along: Floats, weights: Floats, orders: Path) -> tuple[Floats, Path]:
     for one, other in zip(*np.triu_indices(width, 1), strict=True):
         if other - one <= lags:
             cost += by_lag[:, other - one, None, None] * within[:, :, orders[:, one], orders[:, other]]
-    reach = np.where(orders != inside, inside + 1, 0).max(axis=1)
-    cost[:, starts[:, None] + reach > m] = np.inf
+    last = np.where(orders != inside, inside, -1).max(axis=1)
+    cost[:, starts[:, None] + last >= m] = np.inf
     best = cost.argmin(axis=2)
     return cost[:, :, 0] - np.take_along_axis(cost, best[:, :, None], axis=2)[:, :, 0], best
 
 
 def _apart(gains: Floats, least_gain: float, reach: int) -> list[int]:
-    """Windows that gain enough, the best first, so far apart that none changes what another gains."""
+    """Windows that gain enough, the best first, at least `reach` points apart: none changes what another gains."""
     free = gains > least_gain
     chosen = []
     for start in np.argsort(-gains, kind="stable")[: int(free.sum())].tolist():
         if free[start]:
             chosen.append(start)
-            free[max(start - reach, 0) : start + reach] = False
+            free[max(start - reach + 1, 0) : start + reach] = False
     return chosen

@@ -106,6 +106,19 @@ def test_two_trajectories_from_one_start_are_not_one_path_but_a_repeated_checkpo
     assert [path.tolist() for path in unfold(single, twice).paths] == [list(range(11))]
 
 
+@pytest.mark.parametrize("copied", [1, 30])
+def test_a_noisy_run_with_repeated_rows_is_one_path(copied):
+    """Settling lengthens its path, which does not make it branch."""
+    taken_apart = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        points = np.arange(30)[:, None] * np.eye(1, 200) + 4 * rng.standard_normal((30, 200)) / 200**0.5
+        copies = np.ones(30, int)
+        copies[rng.permutation(30)[:copied]] = 2
+        taken_apart += len(unfold(points, copies).paths) > 1
+    assert taken_apart <= 5
+
+
 def test_rows_equally_far_from_the_root_do_not_break_the_cover():
     points = np.concatenate([np.zeros((1, 4)), np.eye(4)])
     branches = unfold(points, np.array([2, 1, 1, 1, 1]), root=0)

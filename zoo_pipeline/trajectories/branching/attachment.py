@@ -20,7 +20,7 @@ def measure_attachment(line: Floats, first: Floats, second: Floats) -> dict[str,
     Lengths are relative to the first step of the path.
 
     Args:
-        line: float64[t, r], the rows of the parent from the root on, and of what continues it; t at least 3.
+        line: float64[t, r], the rows of the parent from the root on, and of what continues it; t at least 2.
         first: float64[n, r], the first row of each of n paths, none of them on the line.
         second: float64[n, r], the row after it.
 

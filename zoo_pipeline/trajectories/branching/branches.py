@@ -13,8 +13,8 @@ from zoo_pipeline.trajectories.branching.drift import Floats, drift_free_squares
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.branching.unrooted import unrooted_tree
-from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
-from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path
+from zoo_pipeline.trajectories.linkage import minimum_spanning_edges, tree_branches
+from zoo_pipeline.trajectories.ordering import euclidean_distances, settled_order, shortest_path
 
 Rows = NDArray[np.int64]
 
@@ -75,17 +75,17 @@ def unfold(
     rows: Floats = np.asarray(points, np.float64)
     m = len(rows)
     copies = np.ones(m, np.int64) if multiplicity is None else np.asarray(multiplicity, np.int64)
-    order = order_along_path(rows)
     distances = euclidean_distances(rows)
     edges = minimum_spanning_edges(distances)
-    tree_branches = bool(np.bincount(edges.ravel(), minlength=m).max(initial=0) > 2)
+    shortest = shortest_path(distances, edges)
+    order = settled_order(distances, edges, shortest)
+    branches = tree_branches(edges)
     tree_length = distances[edges[:, 0], edges[:, 1]].sum()
-    longer = distances[order[1:], order[:-1]].sum() / tree_length if tree_branches else 1.0
+    longer = distances[shortest[1:], shortest[:-1]].sum() / tree_length if branches else 1.0
     starts_known = copies.max(initial=1) > 1 if root is None else copies[root] > 1
-    branches = tree_branches
     if starts_known:
         # Noise alone makes a spanning tree branch, too; but then the shortest path through all points is hardly longer.
-        branches = longer > _LONGER or (not tree_branches and _turns_back(rows, copies > 1, edges))
+        branches = longer > _LONGER or (not branches and _turns_back(rows, copies > 1, edges))
     if not branches:
         return _one_path(order, 1.0)
     if m > (MOST_ROWS if starts_known else MOST_FORKED_ROWS):

@@ -13,6 +13,7 @@ from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
 from zoo_pipeline.trajectories.direction import decide_direction, direction_log_odds
 from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
+from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
 from zoo_pipeline.trajectories.ordering import euclidean_distances, path_through_tree
 
 Rows = NDArray[np.int64]
@@ -64,7 +65,8 @@ def unrooted_tree(points: Floats, root: int | None, layout: Layout | None) -> Un
 
 def _likely_root(points: Floats, layout: Layout | None) -> int:
     """Guess where the family began: the earlier end of the path through its rows."""
-    path = path_through_tree(euclidean_distances(points))
+    distances = euclidean_distances(points)
+    path = path_through_tree(distances, minimum_spanning_edges(distances))
     return int(path[0] if decide_direction(points[path], layout).forward else path[-1])
 
 
