@@ -15,13 +15,13 @@ BELIEVED = 1.3  # log-odds from which a tree is believed; 0 where both are equal
 
 # A logistic regression, fitted by `python -m benchmarks.fit_belief` to development zoos, rounded, and frozen.
 WEIGHTS: Mapping[str, float] = {
-    "apart": 3.4,
-    "gain_per_row": 36.0,
-    "gain_per_branch": 1.6,
-    "jump": 12.3,
-    "strain": -27.0,
-    "return": -14.9,
-    "constant": -8.4,
+    "apart": 2.7,
+    "gain_per_row": 31.0,
+    "gain_per_branch": 2.1,
+    "jump": 3.7,
+    "strain": -29.0,
+    "return": -7.0,
+    "constant": -5.3,
 }
 _BOUNDS = {
     "apart": (-0.3, 2.0),
