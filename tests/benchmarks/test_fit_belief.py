@@ -81,7 +81,7 @@ def planted(rng, count):
 
 def test_what_is_planted_is_found():
     found = study.fit([*planted(np.random.default_rng(0), 4000), Judged("never a tree", 1, False, {})])
-    expected = dict.fromkeys(WEIGHTS, 0.0) | {"apart": 8.0, "strain": -8.0}
+    expected = dict.fromkeys(WEIGHTS, 0.0) | {"apart": 8.0, "strain_left": -8.0}
     assert found == {name: pytest.approx(value, abs=1.0) for name, value in expected.items()}
 
 

@@ -16,10 +16,10 @@ BELIEVED = 1.3  # log-odds from which a tree is believed; 0 where both are equal
 # A logistic regression, fitted by `python -m benchmarks.fit_belief` to development zoos, rounded, and frozen.
 WEIGHTS: Mapping[str, float] = {
     "apart": 2.7,
-    "gain_per_row": 31.0,
+    "gain_per_row": 2.0,
     "gain_per_branch": 2.1,
     "jump": 3.7,
-    "strain": -29.0,
+    "strain_left": -29.0,
     "return": -7.0,
     "constant": -5.3,
 }
@@ -28,7 +28,7 @@ _BOUNDS = {
     "gain_per_row": (0.0, 0.8),
     "gain_per_branch": (log(0.5), np.inf),
     "jump": (0.0, 1.2),
-    "strain": (0.0, 1.0),
+    "strain_left": (-0.3, 0.6),
     "return": (0.0, 1.0),
 }
 
@@ -40,7 +40,8 @@ def measure_belief(
 
     Noise gains, too, when its rows are sorted into several paths, but then these do not go apart, and come back to
     where they began; and a path through the rows of several that do go apart has to jump somewhere from the end of one
-    into another. In noise, a row would be better off elsewhere than on the path, but so it would be on any other.
+    into another. In noise, a row would be better off elsewhere than on the path, but so it would be on any other, so
+    that a tree relieves little of this strain.
 
     Args:
         tree: of m rows, of two paths at least.
@@ -51,10 +52,10 @@ def measure_belief(
     Returns:
         `apart`: how far its paths go apart (`parting`). `gain_per_row` and `gain_per_branch`: what the path costs more
         than the tree; of the latter the natural logarithm. `jump`: how much longer a step of the path is than both
-        beside it, at most, as a natural logarithm. `strain`: what a row of the path costs more than between the two
-        neighbours that it lies best between, on average. `return`: how much of its way from the row that it left a
-        branch comes back, at most. All within bounds; where the path costs no more than the tree,
-        `gain_per_row` is 0.
+        beside it, at most, as a natural logarithm. `strain_left`: what a row of the path costs more than between the
+        two neighbours that it lies best between, on average, less what the tree gains per row. `return`: how much of
+        its way from the row that it left a branch comes back, at most. All within bounds; where the path costs no more
+        than the tree, `gain_per_row` is 0.
     """
     costs = smoothness.of_rows(Tree([order.tolist()], [-1], [-1]))
     gain = float(costs.sum()) - smoothness.of_tree(tree)
@@ -64,7 +65,7 @@ def measure_belief(
         "gain_per_row": gain / len(order),
         "gain_per_branch": log(max(gain / (len(tree.paths) - 1), 0.5)),
         "jump": _largest_jump(distances[order[1:], order[:-1]]),
-        "strain": float(strain.mean()) if len(strain) else 0.0,
+        "strain_left": (float(strain.mean()) if len(strain) else 0.0) - gain / len(order),
         "return": max(
             _come_back(distances[left, path]) for left, path in zip(tree.parent_row[1:], tree.paths[1:], strict=True)
         ),
