@@ -11,7 +11,7 @@ from zoo_pipeline.trajectories.branching.parting import parting
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
 
-BELIEVED = 1.3  # log-odds from which a tree is believed; 0 where both are equally likely
+BELIEVED = 0.0  # log-odds from which a tree is believed: as likely as a single path
 
 # A logistic regression, fitted by `python -m benchmarks.fit_belief` to development zoos, rounded, and frozen.
 WEIGHTS: Mapping[str, float] = {
