@@ -90,7 +90,7 @@ def test_scores_count_what_is_believed(monkeypatch):
     found = [
         Judged("a", 2, True, {"odds": 9.0}),
         Judged("a", 3, False, {"odds": 9.0}),
-        Judged("a", 2, True, {"odds": 0.0}),
+        Judged("a", 2, True, {"odds": -1.0}),
         Judged("a", 2, False, {}),
         Judged("b", 1, False, {"odds": 9.0}),
         Judged("b", 1, False, {}),
