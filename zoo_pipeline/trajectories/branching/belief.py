@@ -13,8 +13,8 @@ from zoo_pipeline.trajectories.branching.tree import Tree
 
 BELIEVED = 0.0  # log-odds from which a tree is believed: as likely as a single path
 
-# A logistic regression, fitted to development zoos by `python -m benchmarks.fit_belief` while strain and gain per row were
-# measured apart; brought to what is left of the strain, rounded, and frozen.
+# A logistic regression, fitted to development zoos by `python -m benchmarks.fit_belief` while strain and gain per row
+# were measured apart; brought to what is left of the strain, rounded, and frozen.
 WEIGHTS: Mapping[str, float] = {
     "apart": 2.7,
     "gain_per_row": 2.0,
