@@ -13,16 +13,15 @@ from zoo_pipeline.trajectories.branching.tree import Tree
 
 BELIEVED = 0.0  # log-odds from which a tree is believed: as likely as a single path
 
-# A logistic regression, fitted to development zoos by `python -m benchmarks.fit_belief` while strain and gain per row
-# were measured apart; brought to what is left of the strain, rounded, and frozen.
+# A logistic regression, fitted to development zoos by `python -m benchmarks.fit_belief`, rounded and frozen.
 WEIGHTS: Mapping[str, float] = {
-    "apart": 2.7,
-    "gain_per_row": 2.0,
-    "gain_per_branch": 2.1,
-    "jump": 3.7,
-    "strain_left": -29.0,
-    "return": -7.0,
-    "constant": -5.3,
+    "apart": 2.6,
+    "gain_per_row": 6.4,
+    "gain_per_branch": 1.4,
+    "jump": 4.7,
+    "strain_left": -44.0,
+    "return": -5.3,
+    "constant": -4.4,
 }
 _BOUNDS = {
     "apart": (-0.3, 2.0),
