@@ -12,7 +12,7 @@ from benchmarks.draws import draw
 from benchmarks.fork_zoos import train_zoo
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.training import Member
-from zoo_pipeline.trajectories.branching.belief import measure_belief
+from zoo_pipeline.trajectories.branching.belief import goes_two_ways, measure_belief
 from zoo_pipeline.trajectories.branching.unrooted import unrooted_tree
 from zoo_pipeline.trajectories.linkage import minimum_spanning_edges, tree_branches
 from zoo_pipeline.trajectories.ordering import euclidean_distances, order_along_path
@@ -75,7 +75,7 @@ def judged(points: NDArray[np.floating], paths: Sequence[int], layout: Layout | 
     distances = euclidean_distances(rows)
     branches = tree_branches(minimum_spanning_edges(distances))
     found = unrooted_tree(rows, None, layout) if branches else None
-    if found is None:
+    if found is None or not goes_two_ways(found.tree):
         return [Judged(source, len(paths), False, {})]
     ends = np.cumsum(paths)
     true = {frozenset(range(end - length, end)) for end, length in zip(ends.tolist(), paths, strict=True)}

@@ -46,7 +46,11 @@ def test_one_is_not_counted_as_many():
 
 @pytest.mark.parametrize(
     ("threshold", "layout_known", "told"),
-    [(None, False, "a guess (layout unknown: --layout FILE.json)"), (None, True, "no hidden layer"), (5.1, True, None)],
+    [
+        (None, False, "a guess (layout unknown: --layout FILE.json)"),
+        (None, True, "a guess (hardly any hidden units)"),
+        (5.1, True, None),
+    ],
 )
 def test_a_cut_that_was_a_guess_says_so(threshold, layout_known, told):
     summary = {

@@ -14,6 +14,16 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
 
 
+def binary(number: int) -> str:
+    """A number of bytes in the largest unit of which there is at least one.
+
+    >>> binary(300), binary(65_536), binary(3_000_000_000)
+    ('300 bytes', '64.0 KiB', '2.8 GiB')
+    """
+    power = min((max(number, 1).bit_length() - 1) // 10, 4)
+    return f"{number / 1024**power:,.1f} {'KMGT'[power - 1]}iB" if power else plural(number, "byte")
+
+
 def bytes_of(text: str) -> int:
     """A number of bytes with its unit, such as 4GiB, 512MiB or 2GB.
 

@@ -51,7 +51,9 @@ def find_source(given: str, place: str) -> Source:
     names = files.names()
     if SPEC in names:
         return Source(given, place, run=RunDirectory(place).key)
-    plain = tuple((name, f"{given.rstrip('/')}/{name}") for name in names if name.endswith(PARQUET))
+    plain = tuple(
+        (name, f"{given.rstrip('/')}/{name}") for name in names if name.endswith(PARQUET) and not name.startswith(".")
+    )
     if not plain:
         found = f"has no {SPEC} and no *{PARQUET}" if names or files.exists("") else "there is nothing"
         raise StoreError(f"{given}: {found}; expected a run, a folder of Parquet files or one of them")

@@ -122,8 +122,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
             label, "unknown" if value is None else f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
         )
     if summary["cut"]["threshold"] is None:
-        known = "no hidden layer in the layout" if summary["layout_known"] else "layout unknown: --layout FILE.json"
-        table.add_row("separated by", f"the largest gap, a guess ({known})")
+        why = "hardly any hidden units" if summary["layout_known"] else "layout unknown: --layout FILE.json"
+        table.add_row("separated by", f"the largest gap, a guess ({why})")
     left_out = summary["left_out"]
     if left_out["checkpoints"]:
         models = f"{plural(left_out['models'], 'model')}, " if left_out["models"] else ""

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from zoo_pipeline.errors import StoreError, ZooError
+from zoo_pipeline.models import Layout
 from zoo_pipeline.store.analyses import analysis_exists
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.shards import contents_sha256
@@ -137,6 +138,15 @@ def test_a_layout_is_taken_from_a_file_or_from_the_metadata(small_run, plain, tm
     with pytest.raises(StoreError, match=r"--layout: describes 9 weights, but the rows have 1,210"):
         into(tmp_path / "e", plain, layout=layout)
     assert not (tmp_path / "e").exists()
+    layout.write_text(Layout.of({"w": (11, 110)}).to_json())
+    with pytest.raises(StoreError, match=r"--layout: is not needed; the files say another one"):
+        into(tmp_path / "f", small_run / "checkpoints", layout=layout)
+
+
+def test_files_whose_names_begin_with_a_dot_are_not_of_a_folder(plain, tmp_path):
+    """As those that macOS leaves beside every file."""
+    (plain / "._x.parquet").write_bytes(b"no Parquet")
+    assert into(tmp_path / "out", plain)["d-1210"]["checkpoints"] == 24
 
 
 def test_rows_of_other_lengths_are_analysed_apart(small_run, plain, tmp_path):

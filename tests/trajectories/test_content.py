@@ -27,3 +27,10 @@ def test_equal_rows_share_a_content_number():
     rows = np.array([[0, 0], [0, 0], [0, 1], [2, 0], [2, 0], [2, 0]], np.float32)
     assert content_numbers(rows).tolist() == [0, 0, 1, 2, 2, 2]
     assert content_numbers(rows[:0]).tolist() == []
+
+
+def test_the_sign_of_a_zero_makes_no_other_content():
+    rows = np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, 1.0], [-0.0, -1.0]], np.float32)
+    order = canonical_order(rows)
+    assert order.tolist() == [0, 1, 2, 3]
+    assert content_numbers(rows[order]).tolist() == [0, 0, 0, 1]

@@ -48,6 +48,15 @@ def test_the_hidden_layers_follow_from_the_shapes():
     assert split_weights(np.ones((2, 12), np.float32), Layout.of({"weight": (3, 4)})) is None
 
 
+@pytest.mark.parametrize(("sizes", "tell"), [((3,), False), ((4,), True), ((2, 3), False), ((1, 5), True), ((), False)])
+def test_hidden_units_tell_something_where_they_can_be_renumbered_often_enough(sizes, tell):
+    """A network of three hidden units has six copies: the likest of them is no rare thing."""
+    widths = (6, *sizes, 2)
+    layout = Layout.of({f"fc{k}.weight": (widths[k + 1], widths[k]) for k in range(len(widths) - 1)})
+    assert HiddenUnits.of(layout).tell == tell
+    assert (split_weights(np.ones((2, layout.dimension), np.float32), layout) is not None) == tell
+
+
 def test_mean_and_variance_are_those_over_all_renumberings():
     one, two = networks(SMALL)
     copies = np.stack([renumbered(two, SMALL, [list(order)]) for order in permutations(range(4))])

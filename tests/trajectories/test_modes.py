@@ -33,5 +33,5 @@ def test_large_bags_are_compared_by_sketches_where_these_see_anything(rows, layo
 def test_bags_too_large_for_that_are_refused_and_the_remedy_is_named():
     with pytest.raises(ZooError, match=r"^analysis: 32,769 checkpoints of unknown layout .* say by --layout FILE.json"):
         mode_of(32_769, None)
-    with pytest.raises(ZooError, match=r"without a hidden layer .* at most 32,768: analyse fewer at once$"):
+    with pytest.raises(ZooError, match=r"with hardly any hidden units .* at most 32,768: analyse fewer at once$"):
         mode_of(32_769, Layout.of({"w": (3, 4)}))

@@ -209,10 +209,11 @@ def _analyze_sources(
     started = time.perf_counter()
     parts = gather(list(read_bags(sources, layout, held=crew is None)))
     if layout is not None and all(bag.layout != layout for bag in parts.values()):
-        raise StoreError(
-            f"--layout: describes {layout.dimension:,} weights, but the rows have "
-            f"{', '.join(f'{bag.dimension:,}' for bag in parts.values())}"
-        )
+        lengths = [bag.dimension for bag in parts.values()]
+        if layout.dimension in lengths:
+            raise StoreError("--layout: is not needed; the files say another one in their metadata")
+        have = ", ".join(f"{length:,}" for length in lengths)
+        raise StoreError(f"--layout: describes {layout.dimension:,} weights, but the rows have {have}")
     for bag in parts.values():
         mode_of(len(bag), bag.layout)  # refused before any of them is worked on
     reading = (time.perf_counter() - started) / len(parts)

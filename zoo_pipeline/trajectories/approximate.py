@@ -78,7 +78,7 @@ def recover_in_shares(
         recovery = recover(nothing)
         return recovery, bag_geometry(nothing, recovery.trajectory, recovery.position)
     held_bytes = memory_bytes // 2  # as much again is for what workers read and work on
-    buckets = Buckets.of(sketches, held_bytes // (4 * layout.dimension), crew)
+    buckets = Buckets.of(sketches, 4 * layout.dimension, held_bytes, crew)
     del sketches
     lap("candidates")
     slots = [buckets.slot[start:stop] for start, stop in pairwise(counts.tolist())]

@@ -1,11 +1,13 @@
 """Buckets: the rows that are compared in full width, apart from all others; and the waves in which that is done."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from zoo_pipeline.counts import binary, plural
 from zoo_pipeline.errors import ZooError
 from zoo_pipeline.trajectories.components import connected
 from zoo_pipeline.trajectories.crew import Crew
@@ -14,8 +16,10 @@ from zoo_pipeline.trajectories.neighbours import alike
 from zoo_pipeline.trajectories.sketch import Sketches
 
 BUCKET_ROWS = 512  # of several components together; one that is larger has a bucket of its own
+PILED_ROWS = 4_096  # of a component that would be too large; what is surely of one trajectory may be more
 _ROW_COSINE = 0.5  # of two rows' sketches
 _CENTRE_COSINE = 0.35  # of two components' centres: 5.6 standard deviations of unrelated sketches
+_SURE_COSINE = 0.97  # networks of a hundred weights may be alike by chance, but not as much
 _ROW_LISTS, _CENTRE_LISTS = 2, 4  # centres are few, so that more can be spent on each
 _ROUNDS = 10  # at most; mostly nothing is left to be joined after a few
 _SUMMED_ROWS = 65_536
@@ -40,27 +44,25 @@ class Buckets:
     components: Integers
 
     @classmethod
-    def of(cls, sketches: Sketches, most_rows: int, crew: Crew) -> "Buckets":
+    def of(cls, sketches: Sketches, row_bytes: int, memory_bytes: int, crew: Crew) -> "Buckets":
         """Put rows together that may belong together; the result follows the rows however they are shuffled.
 
         Args:
             sketches: of all rows.
-            most_rows: of a bucket, unless they are all alike; and at most `BUCKET_ROWS`.
+            row_bytes: of a row in full width.
+            memory_bytes: for a bucket. Rows that are all alike, and are too many for that, are put together the most
+                alike first.
             crew: who compares the sketches.
 
         Raises:
-            ZooError: more rows are all alike than one machine can compare.
+            ZooError: more rows are surely of one trajectory than there is memory for.
         """
         finite = np.flatnonzero(sketches.finite)
         order = finite[np.argsort(sketches.keys[finite], kind="stable")]
-        label = _components(sketches.codes[order], crew)
+        most = min(MOST_CHECKPOINTS, _most_rows(row_bytes, memory_bytes))
+        label = _components(sketches.codes[order], most, crew)
         sizes = np.bincount(label)
-        if sizes.max(initial=0) > MOST_CHECKPOINTS:
-            raise ZooError(
-                f"analysis: {sizes.max():,} checkpoints are alike, one by one, and would be compared each with each; "
-                f"expected at most {MOST_CHECKPOINTS:,}: analyse fewer at once"
-            )
-        bounds, components = _filled(sizes.tolist(), min(BUCKET_ROWS, most_rows))
+        bounds, components = _filled(sizes.tolist(), min(BUCKET_ROWS, memory_bytes // row_bytes))
         slot = np.full(len(sketches.finite), -1)
         slot[order[np.argsort(label, kind="stable")]] = np.arange(len(order))
         return cls(slot, bounds, components)
@@ -75,10 +77,10 @@ class Buckets:
         # The distances in a usual bucket are few beside its rows, and are soon gone.
         needed = rows * row_bytes + np.where(rows > BUCKET_ROWS, _BYTES_OF_A_PAIR * rows**2, 0)
         if (most := int(needed.max(initial=0))) > memory_bytes:
-            alike, takes, has = rows[needed.argmax()], most / 2**30, memory_bytes / 2**30
+            rows_at_once = plural(int(rows[needed.argmax()]), "checkpoint")
             raise ZooError(
-                f"analysis: {alike:,} checkpoints are alike, one by one, and are compared at once, which takes "
-                f"{takes:,.1f} GiB, but there are {has:,.1f} GiB: give more by --memory"
+                f"analysis: {rows_at_once} compared at once take {binary(most)}, but there are {binary(memory_bytes)} "
+                "for them, half of --memory: give more"
             )
         return [
             _cut(rows, wave, -(-int(rows[wave].sum()) // (_PARTS_PER_WORKER * workers)))
@@ -97,16 +99,66 @@ def _cut(sizes: Integers, buckets: Integers, most: int) -> list[Integers]:
     return np.split(buckets, cuts)
 
 
-def _components(codes: NDArray[np.int8], crew: Crew) -> NDArray[np.int32]:
+def _most_rows(row_bytes: int, memory_bytes: int) -> int:
+    """How many rows there is memory for, with their distances."""
+    half = row_bytes / (2 * _BYTES_OF_A_PAIR)
+    return int(sqrt(half**2 + memory_bytes / _BYTES_OF_A_PAIR) - half)
+
+
+def _components(codes: NDArray[np.int8], most_rows: int, crew: Crew) -> Integers:
     """Label rows by what connects those that are alike, and then components whose centres are alike."""
-    label = connected(alike(codes, _ROW_COSINE, _ROW_LISTS, crew), len(codes))
+    near = connected(alike(codes, _ROW_COSINE, _ROW_LISTS, crew), len(codes))
     for _ in range(_ROUNDS):
-        centres = _centres(codes, label)
+        centres = _centres(codes, near)
         pairs = alike(centres, _CENTRE_COSINE, _CENTRE_LISTS, crew)
         if not len(pairs):
             break
-        label = connected(pairs, len(centres))[label]
-    return label
+        near = connected(pairs, len(centres))[near]
+    label = near.astype(np.int64)
+    for large in np.flatnonzero(np.bincount(label) > most_rows):
+        rows = np.flatnonzero(label == large)
+        label[rows] = label.max() + 1 + _piled(codes[rows], most_rows, crew)
+    return np.unique(label, return_inverse=True)[1]
+
+
+def _piled(codes: NDArray[np.int8], most_rows: int, crew: Crew) -> Integers:
+    """Label rows by what joins them, the most alike first, into components of at most `PILED_ROWS` rows.
+
+    Raises:
+        ZooError: more than `most_rows` are surely of one trajectory.
+    """
+    pairs = alike(codes, _ROW_COSINE, _ROW_LISTS, crew)
+    cosines = _cosines(codes, pairs)
+    order = np.argsort(-cosines, kind="stable")
+    top, size = list(range(len(codes))), [1] * len(codes)
+
+    def top_of(row: int) -> int:
+        while top[row] != row:
+            top[row] = row = top[top[row]]
+        return row
+
+    for (one, other), cosine in zip(pairs[order].tolist(), cosines[order].tolist(), strict=True):
+        first, second = sorted((top_of(one), top_of(other)))
+        both = size[first] + size[second]
+        if first != second and cosine >= _SURE_COSINE and both > most_rows:
+            raise ZooError(
+                f"analysis: more than {most_rows:,} checkpoints are alike, one by one, and would be compared each with "
+                f"each: give more by --memory (for {MOST_CHECKPOINTS:,} at most), or analyse fewer at once"
+            )
+        if first != second and (cosine >= _SURE_COSINE or both <= min(PILED_ROWS, most_rows)):
+            top[second], size[first] = first, both
+    return np.array([top_of(row) for row in range(len(codes))])
+
+
+def _cosines(codes: NDArray[np.int8], pairs: Integers) -> NDArray[np.float32]:
+    """Of pairs of rows, float32[p]."""
+    cosines = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), _SUMMED_ROWS):
+        some = slice(start, start + _SUMMED_ROWS)
+        one, other = (codes[pairs[some, side]].astype(np.float32) for side in (0, 1))
+        lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+        cosines[some] = np.einsum("pk,pk->p", one, other) / np.maximum(lengths, np.float32(1e-12))
+    return cosines
 
 
 def _centres(codes: NDArray[np.int8], label: NDArray[np.int32]) -> NDArray[np.float32]:

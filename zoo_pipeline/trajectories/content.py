@@ -35,6 +35,6 @@ def content_numbers(rows: NDArray[np.float32]) -> NDArray[np.int32]:
 
 
 def _row_bytes(weights: NDArray[np.float32]) -> NDArray[np.void]:
-    """View every row as one opaque value; numpy compares these byte by byte."""
-    rows = np.ascontiguousarray(weights)
+    """View every row as one opaque value; numpy compares these byte by byte. −0.0 becomes the 0.0 that it equals."""
+    rows = np.ascontiguousarray(weights) + np.float32(0)
     return rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).reshape(len(rows))

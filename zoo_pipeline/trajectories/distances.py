@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zoo_pipeline.counts import binary
 from zoo_pipeline.errors import ZooError
 from zoo_pipeline.trajectories.magnitudes import in_range
 
@@ -48,8 +49,8 @@ def cosine_distances(
     if n * n * 4 > memory_limit_bytes:
         most = int((memory_limit_bytes / 4) ** 0.5)
         raise ZooError(
-            f"analysis: the distances of {n:,} checkpoints need {n * n * 4 / 2**30:.1f} GiB, "
-            f"limit {memory_limit_bytes / 2**30:.1f} GiB: analyse at most {most:,} checkpoints at once"
+            f"analysis: the distances of {n:,} checkpoints need {binary(n * n * 4)}, "
+            f"limit {binary(memory_limit_bytes)}: analyse at most {most:,} checkpoints at once"
         )
     distances = np.empty((n, n), np.float32)
     result = torch.from_numpy(distances)

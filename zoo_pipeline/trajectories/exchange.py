@@ -12,7 +12,7 @@ centred part, row means and column means, which independent renumberings of both
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod, sqrt
+from math import factorial, prod, sqrt
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 from zoo_pipeline.models.layout import Layout, TensorSlice
 from zoo_pipeline.trajectories.magnitudes import in_range
 
+_LEAST_RENUMBERINGS = 24  # fewer are nothing to hold a network against; of 24 on, small zoos came out well
 _CACHED_ROWS = 64
 
 
@@ -56,6 +57,11 @@ class HiddenUnits:
 
     sizes: tuple[int, ...]
     uses: tuple[_Use, ...]
+
+    @property
+    def tell(self) -> bool:
+        """Whether a network has enough renumbered copies to compare others with."""
+        return prod(factorial(min(size, 4)) for size in self.sizes) >= _LEAST_RENUMBERINGS
 
     @classmethod
     def of(cls, layout: Layout) -> "HiddenUnits":
@@ -177,12 +183,12 @@ class Split:
 
 
 def split_weights(weights: NDArray[np.float32], layout: Layout | None) -> Split | None:
-    """Weights float32[n, d] as their hidden layers see them; None without a layout or without a hidden layer.
+    """Weights float32[n, d] as their hidden layers see them; None without a layout or with hardly any hidden units.
 
     Rows of another magnitude than networks have are scaled; no cosine depends on that.
     """
     units = None if layout is None else HiddenUnits.of(layout)
-    return units.split(torch.from_numpy(in_range(weights))) if units is not None and units.sizes else None
+    return units.split(torch.from_numpy(in_range(weights))) if units is not None and units.tell else None
 
 
 def exchange_scores(cosine: Tensor, variance: Tensor) -> Tensor:

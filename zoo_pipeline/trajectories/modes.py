@@ -20,18 +20,19 @@ EXACT_UP_TO = 10_000  # rows; of more, the other mode finds the same in less tim
 def mode_of(rows: int, layout: Layout | None) -> str:
     """The mode that a bag's size asks for.
 
-    Sketches are of what renumbering the hidden units moves: without a layout, or a hidden layer, the mode is exact.
+    Sketches are of what renumbering the hidden units moves: without a layout, or with hardly any hidden units, the mode
+    is exact.
 
     Raises:
         ZooError: there are too many rows for that.
     """
     if rows <= EXACT_UP_TO:
         return EXACT
-    if layout is not None and HiddenUnits.of(layout).sizes:
+    if layout is not None and HiddenUnits.of(layout).tell:
         return APPROXIMATE
     if rows > MOST_CHECKPOINTS:
         why, remedy = (
-            ("of networks without a hidden layer", "")
+            ("of networks with hardly any hidden units", "")
             if layout
             else (
                 "of unknown layout",

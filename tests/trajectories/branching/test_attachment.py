@@ -128,3 +128,12 @@ def test_a_line_of_two_rows_is_measured_as_the_beginning_of_a_longer_one(fork):
     longer = measure_attachment(line, first, second)
     for name in ("way", "back", "turn", "unlike", "near"):
         np.testing.assert_allclose(found[name], longer[name][:, :2])
+
+
+def test_rows_that_are_one_in_coordinates_are_measured_all_the_same(fork):
+    """Distinct weights may differ in their last bits alone."""
+    line, first, second = fork
+    for on_line, ahead in ((line, first), (np.repeat(line, 2, axis=0), second), (np.zeros_like(line), 0 * first)):
+        measured = measure_attachment(on_line, ahead if on_line is line else 0 * first, 0 * first)
+        assert all(np.isfinite(values).all() for values in measured.values())
+        assert np.isfinite(OF_A_BRANCH.scores(measured)).all()

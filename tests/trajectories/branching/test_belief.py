@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds, measure_belief
+from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds, goes_two_ways, measure_belief
 from zoo_pipeline.trajectories.branching.branches import unfold
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
@@ -96,3 +96,28 @@ def test_rows_that_lie_on_each_other_still_have_odds():
     measured = measure_belief(tree, order, euclidean_distances(points), Smoothness(points, 0))
     assert measured["gain_per_row"] > 0
     assert np.isfinite(branching_odds(measured))
+
+
+@pytest.mark.parametrize(
+    ("tree", "two_ways"),
+    [
+        (Tree([[0, 1, 2, 3, 4], [5, 6, 7]], [-1, 0], [-1, 1]), True),
+        (Tree([[0, 1, 2, 3], [5, 6, 7, 4]], [-1, 0], [-1, 1]), False),  # two rows go on
+        (Tree([[0, 1, 2, 3, 4, 5], [6, 7]], [-1, 0], [-1, 1]), False),  # two rows leave
+        (Tree([[0, 1, 2], [3, 4], [5, 6, 7, 8]], [-1, 0, 1], [-1, 0, 3]), False),
+        (Tree([[0, 1, 2, 9], [3, 4], [5, 6, 7, 8]], [-1, 0, 1], [-1, 0, 3]), True),  # three, and four by way of 3
+        (Tree([[0, 1, 2], [3, 4, 5], [6, 7, 8]], [-1, 0, 0], [-1, 2, 2]), True),
+    ],
+)
+def test_two_ways_of_three_rows_have_to_part_somewhere(tree, two_ways):
+    assert goes_two_ways(tree) == two_ways
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_a_fork_that_ends_at_once_is_no_tree_and_lowers_the_confidence(seed):
+    """Noise at an end looks like it, too; what is said is how likely a single path is."""
+    points = one_fork(seed, 40, 20)
+    assert len(unfold(points).paths) > 1
+    short = unfold(points[:42])
+    assert len(short.paths) == 1
+    assert short.confidence.max() < 1

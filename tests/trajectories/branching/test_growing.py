@@ -89,3 +89,10 @@ def test_a_single_path_is_left_as_it_is_but_begins_at_the_root():
     rows = family(3)[:16]
     tree, _ = grown(rows, [range(15, -1, -1)])
     assert (tree.paths, tree.parent_path, tree.parent_row) == ([list(range(16))], [-1], [-1])
+
+
+def test_rows_that_are_one_in_coordinates_still_make_a_tree():
+    rows = family(0)
+    rows[1], rows[17], rows[18] = rows[0], rows[16], rows[16]
+    tree, _ = grown(rows, [range(16), range(16, 24), range(24, 31)])
+    assert tree.paths[0][0] == 0

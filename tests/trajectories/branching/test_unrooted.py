@@ -12,11 +12,11 @@ def walk(rng, start, steps, noise=0.3):
     return start + np.cumsum(pace * (np.eye(1, D) + noise * rng.standard_normal((steps, D)) / D**0.5), axis=0)
 
 
-def one_fork(seed, length=12):
-    """A walk of 24 rows and another that leaves its row 9."""
+def one_fork(seed):
+    """A walk of 24 rows and another of 12 that leaves its row 9."""
     rng = np.random.default_rng(seed)
     parent = walk(rng, np.zeros(D), 24)
-    return np.concatenate([parent, parent[9] + walk(rng, np.zeros(D), length)])
+    return np.concatenate([parent, parent[9] + walk(rng, np.zeros(D), 12)])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -37,11 +37,3 @@ def test_without_a_root_the_earlier_end_of_the_longest_path_is_guessed(seed):
 
 def test_one_smooth_path_is_no_tree():
     assert unrooted_tree(walk(np.random.default_rng(0), np.zeros(D), 24), None, None) is None
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_ways_of_one_or_two_rows_make_no_tree(seed):
-    """Noise at an end has such; they have no direction."""
-    assert sorted(map(len, unrooted_tree(one_fork(seed, length=3), 0, None).tree.paths)) == [3, 24]
-    assert unrooted_tree(one_fork(seed, length=2), 0, None) is None
-    assert unrooted_tree(one_fork(seed, length=1), 0, None) is None

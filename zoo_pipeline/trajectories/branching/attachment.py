@@ -7,7 +7,7 @@ from zoo_pipeline.trajectories.branching.judgement import Judgement
 
 _OTHERS = (-2, -1, 1, 2)  # steps of the line, counted from one, beside which that one is new
 _MOST_CARRIED = 0.5  # of a step, from its middle: more is noise
-_LEAST = 1e-12  # relative to the squared length of the child's step
+_LEAST = 1e-12  # relative to squares of the child's step, and of the longest way
 
 
 OF_A_BRANCH = Judgement.fitted("branch")  # that began at a row of the line, or goes on with it from its last
@@ -39,12 +39,14 @@ def measure_attachment(line: Floats, first: Floats, second: Floats) -> dict[str,
     """
     n = len(first)
     own = second - first
-    length = np.linalg.norm(own, axis=1)[:, None]
     ways = first[:, None] - line[None]
+    # Distinct rows may lie so near each other that, in coordinates, they are one.
+    shortest = max(np.sqrt(_LEAST) * float(np.linalg.norm(ways, axis=2).max()), np.finfo(np.float64).tiny ** 0.5)
+    length = np.maximum(np.linalg.norm(own, axis=1), shortest)[:, None]
     distance = np.maximum(np.linalg.norm(ways, axis=2), np.sqrt(_LEAST) * length)
     behind = np.maximum(np.linalg.norm(ways - own[:, None], axis=2), np.sqrt(_LEAST) * length)
     steps = np.diff(line, axis=0)
-    units = steps / np.linalg.norm(steps, axis=1)[:, None]
+    units = steps / np.maximum(np.linalg.norm(steps, axis=1), shortest)[:, None]
     after, before = np.concatenate([units, units[-1:]]), np.concatenate([units[:1], units])
     way = np.log(distance / length)
     carried = _carried(line, steps, first, own)

@@ -10,6 +10,7 @@ from zoo_pipeline.trajectories.branching.drift import Floats
 from zoo_pipeline.trajectories.branching.parting import parting
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
 from zoo_pipeline.trajectories.branching.tree import Tree
+from zoo_pipeline.trajectories.direction_cues import LEAST_CHECKPOINTS
 
 BELIEVED = 0.0  # log-odds from which a tree is believed: as likely as a single path
 
@@ -82,6 +83,22 @@ def branching_odds(measured: Mapping[str, float], weights: Mapping[str, float] =
     if measured["gain_per_row"] <= 0:
         return -np.inf
     return weights["constant"] + sum(weights[name] * value for name, value in measured.items())
+
+
+def goes_two_ways(tree: Tree) -> bool:
+    """Whether somewhere in a tree two ways on from one row are both long enough to have a direction.
+
+    Noise at an end of a single run looks like ways of one row or two.
+    """
+    depth = tree.depth()
+    before, _ = tree.links(len(depth))
+    longest, second = np.zeros((2, len(depth)), np.int64)  # rows of the ways on from each row
+    for row in np.argsort(-depth, kind="stable").tolist():
+        way, up = longest[row] + 1, before[row]
+        if up >= 0:
+            second[up] = max(second[up], min(way, longest[up]))
+            longest[up] = max(longest[up], way)
+    return bool(second.max() >= LEAST_CHECKPOINTS)
 
 
 def _largest_jump(steps: Floats) -> float:

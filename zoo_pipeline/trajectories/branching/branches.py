@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds, measure_belief
+from zoo_pipeline.trajectories.branching.belief import BELIEVED, branching_odds, goes_two_ways, measure_belief
 from zoo_pipeline.trajectories.branching.common_start import cover_from_root, smooth_from_root
 from zoo_pipeline.trajectories.branching.drift import Floats, drift_free_squares, isometric_coordinates
 from zoo_pipeline.trajectories.branching.smoothness import Smoothness
@@ -80,8 +80,8 @@ def unfold(
     shortest = shortest_path(distances, edges)
     order = settled_order(distances, edges, shortest)
     branches = tree_branches(edges)
-    tree_length = distances[edges[:, 0], edges[:, 1]].sum()
-    longer = distances[shortest[1:], shortest[:-1]].sum() / tree_length if branches else 1.0
+    tree_length = float(distances[edges[:, 0], edges[:, 1]].sum())
+    longer = distances[shortest[1:], shortest[:-1]].sum() / tree_length if branches and tree_length else 1.0
     starts_known = copies.max(initial=1) > 1 if root is None else copies[root] > 1
     if starts_known:
         # Noise alone makes a spanning tree branch, too; but then the shortest path through all points is hardly longer.
@@ -131,7 +131,7 @@ def _forked(points: Floats, distances: Floats, order: Rows, root: int | None, la
     if found is None:
         return _one_path(order, 1.0)
     odds = branching_odds(measure_belief(found.tree, order, distances, found.smoothness))
-    if odds >= BELIEVED:
+    if odds >= BELIEVED and goes_two_ways(found.tree):
         return _of_tree(points, found.tree, found.root)
     return _one_path(order, 1 / (1 + exp(odds)))
 

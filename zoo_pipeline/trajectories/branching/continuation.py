@@ -3,6 +3,8 @@
 What goes on keeps its momentum, its learning rate and its pace; what begins anew has an optimiser without memory.
 """
 
+from math import log
+
 import numpy as np
 
 from zoo_pipeline.trajectories.branching.drift import Floats
@@ -48,8 +50,12 @@ def measure_continuation(before: Floats, after: Floats) -> dict[str, float]:
 
 
 def _cosine(one: Floats, other: Floats) -> float:
-    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+    """0 where a step has no length."""
+    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / lengths if lengths > 0 else 0.0
 
 
 def _log_ratio(one: Floats, other: Floats) -> float:
-    return float(np.log(np.linalg.norm(one) / np.linalg.norm(other)))
+    """0 where a step has no length."""
+    first, second = float(np.linalg.norm(one)), float(np.linalg.norm(other))
+    return log(first / second) if first > 0 and second > 0 else 0.0

@@ -82,7 +82,7 @@ def _assembled(
         better = fit + bonus[numbers] > score[numbers]
         score[numbers[better]] = (fit + bonus[numbers])[better]
         row[numbers[better]] = place[better]
-        best = int(np.where(waiting, score, -np.inf).argmax())
+        best = int(numbers[score[numbers].argmax()])
         waiting[best ^ 1] = waiting[best] = False  # both ways round are one path
         tree.parent_path.append(tree.path_of(int(row[best])))
         tree.parent_row.append(int(row[best]))

@@ -27,6 +27,13 @@ class Tree:
         up = self.line(self.parent_path[number])
         return up[: up.index(self.parent_row[number]) + 1]
 
+    def depth(self) -> Rows:
+        """How many rows come before each of m, from the root on, int64[m]."""
+        depth = np.empty(sum(map(len, self.paths)), np.int64)
+        for number, path in enumerate(self.paths):
+            depth[path] = len(self.before(number)) + np.arange(len(path))
+        return depth
+
     def descent(self, number: int) -> list[int]:
         """A path and all that branch from it, directly or not."""
         found = [number]

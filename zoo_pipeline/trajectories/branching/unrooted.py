@@ -40,7 +40,7 @@ def unrooted_tree(points: Floats, root: int | None, layout: Layout | None) -> Un
         layout: of the d weights, if known.
 
     Returns:
-        The tree; None where there is nothing but one path, and where no two ways that part have three rows each.
+        The tree; None where there is nothing but one path.
     """
     start = _likely_root(points, layout) if root is None else root
     coordinates = isometric_coordinates(points)
@@ -60,7 +60,7 @@ def unrooted_tree(points: Floats, root: int | None, layout: Layout | None) -> Un
             second = grow(again, from_other, other, points, layout)
             if _agreed(second, pieces, odds) > agreed:
                 start, smoothness, tree = other, again, second
-    return UnrootedTree(tree, start, smoothness) if _parts(tree) else None
+    return UnrootedTree(tree, start, smoothness) if len(tree.paths) > 1 else None
 
 
 def _likely_root(points: Floats, layout: Layout | None) -> int:
@@ -77,28 +77,7 @@ def _forward_odds(path: Floats, layout: Layout | None) -> float:
 
 def _agreed(tree: Tree, pieces: list[Rows], odds: Floats) -> float:
     """Log-odds of pieces' directions, those added that are the tree's and those subtracted that are not."""
-    depth = _depth(tree)
+    depth = tree.depth()
     return float(
         sum(one * np.sign(depth[piece[-1]] - depth[piece[0]]) for one, piece in zip(odds, pieces, strict=True))
     )
-
-
-def _parts(tree: Tree) -> bool:
-    """Whether two ways on from one row are both long enough to have a direction; noise at an end has short ones."""
-    depth = _depth(tree)
-    before, _ = tree.links(len(depth))
-    longest, second = np.zeros((2, len(depth)), np.int64)  # rows of the ways on from each row
-    for row in np.argsort(-depth).tolist():
-        way, up = longest[row] + 1, before[row]
-        if up >= 0:
-            second[up] = max(second[up], min(way, longest[up]))
-            longest[up] = max(longest[up], way)
-    return bool(second.max() >= LEAST_CHECKPOINTS)
-
-
-def _depth(tree: Tree) -> Rows:
-    """How many rows come before each, from the root on."""
-    depth = np.empty(sum(map(len, tree.paths)), np.int64)
-    for number, path in enumerate(tree.paths):
-        depth[path] = len(tree.before(number)) + np.arange(len(path))
-    return depth
