@@ -22,7 +22,7 @@ from torch import Tensor
 from zoo_pipeline.models.layout import Layout, TensorSlice
 from zoo_pipeline.trajectories.magnitudes import in_range
 
-_LEAST_RENUMBERINGS = 24  # fewer are nothing to hold a network against; of 24 on, small zoos came out well
+_LEAST_RENUMBERINGS = 24  # fewer are no null to hold a network against
 _CACHED_ROWS = 64
 
 
