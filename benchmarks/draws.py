@@ -1,5 +1,7 @@
 """Draws of scenarios kept in a folder, so that a change to the method need not train their networks again."""
 
+import os
+from argparse import ArgumentTypeError
 from dataclasses import fields
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -9,6 +11,18 @@ import numpy as np
 
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.scenarios import KnownBag, Scenario, make
+
+
+def number_of_draws(text: str) -> int:
+    """How many draws a command is asked for."""
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"got {text}, expected a whole number from 1 on")
+    return int(text)
+
+
+def files_of_mnist() -> Path | None:
+    """The folder that `ZOO_DATA_DIR` names, which holds mnist/; None where it names none."""
+    return Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
 
 
 def draw(name: str, seed: int, starts: int | None, data_dir: Path | None, folder: Path | None) -> Scenario:

@@ -40,6 +40,7 @@ from benchmarks.belief_examples import (
     judged_scenario,
     judged_walks,
 )
+from benchmarks.draws import files_of_mnist
 from benchmarks.fit_forks import RANDOM, SCENARIOS
 from zoo_pipeline.trajectories.branching.belief import BELIEVED, WEIGHTS, branching_odds
 from zoo_pipeline.trajectories.scenarios import CATALOGUE, DEVELOPMENT_SEEDS
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--draws", type=Path, metavar="DIR", help="keep the scenarios' networks here, and take them")
     asked = parser.parse_args()
     started = time.perf_counter()
-    data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
+    data_dir = files_of_mnist()
     names = [n for n in (*SCENARIOS, *SINGLES) if data_dir is not None or not CATALOGUE[n].needs_files]
     of_scenario = partial(judged_scenario, data_dir=data_dir, folder=asked.draws)
     of_random = partial(judged_random, data_dir=data_dir)

@@ -14,7 +14,6 @@ JSON line last. Takes half an hour on two cores, an hour with `--unseen`.
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.draws import draw
+from benchmarks.draws import draw, files_of_mnist
 from benchmarks.fork_examples import Fork, forks
 from benchmarks.fork_zoos import train_zoo
 from zoo_pipeline.trajectories.branching.judgement import Judgement
@@ -34,7 +33,7 @@ from zoo_pipeline.trajectories.scenarios import CATALOGUE, DEVELOPMENT_SEEDS
 Floats = NDArray[np.float64]
 Fitted = tuple[Judgement, Judgement, Judgement]
 
-SCENARIOS = ("forks-sgd", "forks-adam", "forks-other-seed", "fine-tunes", "forks-of-forks", "forks-mnist")
+SCENARIOS = tuple(name for name, entry in CATALOGUE.items() if entry.kind == "forks")
 FITTED = DEVELOPMENT_SEEDS[10:22]
 SCORED = DEVELOPMENT_SEEDS[:3]
 RANDOM = DEVELOPMENT_SEEDS[400:560]
@@ -52,7 +51,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the networks here")
     asked = parser.parse_args()
     started = time.perf_counter()
-    data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
+    data_dir = files_of_mnist()
     names = [name for name in SCENARIOS if data_dir is not None or not CATALOGUE[name].needs_files]
     random = [fork for seed in RANDOM if (bag := train_zoo(seed, data_dir)) is not None for fork in forks(bag, seed)]
 

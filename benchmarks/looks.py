@@ -12,18 +12,17 @@ where that is not set, the zoos that need them are left out. Prints a line for e
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from math import log
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from benchmarks.draws import files_of_mnist
 from benchmarks.machine import hardware
 from benchmarks.scores import looks_of, most_alike
 from zoo_pipeline.trajectories.scenarios import CATALOGUE, KnownBag, make
@@ -103,7 +102,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the zoos, for development")
     parser.add_argument("--zoo", nargs="+", choices=ZOOS, default=list(ZOOS), metavar="NAME", help="only these")
     asked = parser.parse_args()
-    data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
+    data_dir = files_of_mnist()
     left_out = [name for name in asked.zoo if CATALOGUE[name].needs_files and data_dir is None]
     found = []
     for name in asked.zoo:

@@ -10,7 +10,6 @@ line for every scenario, and one JSON line last.
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -18,25 +17,24 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.draws import draw
+from benchmarks.draws import draw, files_of_mnist, number_of_draws
+from benchmarks.fit_forks import SCENARIOS
 from benchmarks.machine import hardware
 from benchmarks.recovered import Truth, figures
 from benchmarks.recovery import analyzed, read
 from zoo_pipeline.trajectories.scenarios import BENCHMARK_SEEDS, CATALOGUE, DEVELOPMENT_SEEDS, KnownBag
-
-SCENARIOS = tuple(name for name, entry in CATALOGUE.items() if entry.kind == "forks")
 
 
 def main() -> None:
     """Measure, and print one JSON line last."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", nargs="+", default=SCENARIOS, choices=SCENARIOS, metavar="NAME", help="scenarios")
-    parser.add_argument("--repeats", type=int, default=10, help="draws of each scenario")
+    parser.add_argument("--repeats", type=number_of_draws, default=10, metavar="N", help="draws of each scenario")
     parser.add_argument("--development", action="store_true", help="seeds for development, not for publication")
     parser.add_argument("--draws", type=Path, metavar="DIR", help="keep the networks here, and take them from here")
     asked = parser.parse_args()
     seeds = (DEVELOPMENT_SEEDS if asked.development else BENCHMARK_SEEDS)[: asked.repeats]
-    data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
+    data_dir = files_of_mnist()
     left_out = [name for name in asked.scenario if CATALOGUE[name].needs_files and data_dir is None]
     results = {}
     for name in asked.scenario:

@@ -13,7 +13,6 @@ and from where they are read the next time. With `--no-layout` the product is no
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -25,7 +24,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.draws import draw
+from benchmarks.draws import draw, files_of_mnist, number_of_draws
 from benchmarks.machine import hardware
 from benchmarks.opponents.clustering import OPPONENTS, cluster
 from benchmarks.recovered import Recovered, Truth, directions, figures, joined
@@ -66,14 +65,14 @@ def main() -> None:
     """Measure, and print one JSON line last."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", nargs="+", default=names(), metavar="NAME", help="scenarios, or kinds of them")
-    parser.add_argument("--repeats", type=int, default=10, help="draws of each scenario")
+    parser.add_argument("--repeats", type=number_of_draws, default=10, metavar="N", help="draws of each scenario")
     parser.add_argument("--strangers", type=int, default=10_000, help="networks of the negative control")
     parser.add_argument("--development", action="store_true", help="seeds for development, not for publication")
     parser.add_argument("--draws", type=Path, metavar="DIR", help="keep the networks here, and take them from here")
     parser.add_argument("--no-layout", action="store_true", help="do not tell the product the layout")
     asked = parser.parse_args()
     seeds = (DEVELOPMENT_SEEDS if asked.development else BENCHMARK_SEEDS)[: asked.repeats]
-    data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
+    data_dir = files_of_mnist()
     chosen = _chosen(parser, asked.scenario)
     left_out = [name for name in chosen if CATALOGUE[name].needs_files and data_dir is None]
     results = {

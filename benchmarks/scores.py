@@ -8,7 +8,6 @@ from `$ZOO_DATA_DIR/mnist/`; where that is not set, the zoos that need them are 
 
 import argparse
 import json
-import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import log, sqrt
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from benchmarks.drawing import BLUE, GREY, INK, ORANGE, PALETTE, Axis, Chart, write_svg
+from benchmarks.draws import files_of_mnist
 from benchmarks.machine import hardware
 from benchmarks.opponents.clustering import by_shrinking_steps
 from benchmarks.paper.widths import along_path
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder of the pictures")
     parser.add_argument("--seed", type=int, default=0, help="of the zoos")
     asked = parser.parse_args()
-    data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
+    data_dir = files_of_mnist()
     left_out = [name for name in ZOOS if CATALOGUE[name].needs_files and data_dir is None]
     zoos = {
         name: Zoo.of(make(name, asked.seed, starts=models, data_dir=data_dir).bags[0], asked.seed)

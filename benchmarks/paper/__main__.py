@@ -11,7 +11,6 @@ two cores 42 minutes. docs/results/paper.md has the results.
 import argparse
 import importlib.util
 import json
-import os
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.draws import files_of_mnist
 from benchmarks.machine import hardware
 from benchmarks.paper.geometry import Course
 from benchmarks.paper.heights import Dendrogram
@@ -45,7 +45,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.umap and importlib.util.find_spec("umap") is None:
         parser.error("--umap: umap-learn is not installed; pip install 'zoo_pipeline[umap]'")
-    data_dir = Path(os.environ["ZOO_DATA_DIR"]) if os.environ.get("ZOO_DATA_DIR") else None
+    data_dir = files_of_mnist()
     populations = {
         "A1": Population("paper-a1", asked.seeds_a1, asked.epochs_a1, groups=8),
         "A2": Population("paper-a2", asked.seeds_a2, asked.epochs_a2, groups=2),

@@ -67,3 +67,11 @@ def test_the_command_finds_forks_of_trained_models_and_prints_one_json_line_last
     assert result["left_out"] == ["forks-mnist"]
     assert result["scenarios"]["forks-adam"]["pairs"] == 6
     assert result["scenarios"]["forks-adam"]["both_exact"] > 0.8
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "many"])
+def test_no_draws_are_refused(asked, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["pairs", "--repeats", asked])
+    with pytest.raises(SystemExit, match="2"):
+        study.main()
+    assert f"got {asked}, expected a whole number from 1 on" in capsys.readouterr().err

@@ -192,3 +192,19 @@ def test_a_layout_of_another_width_is_refused():
 def test_a_list_is_told_what_was_expected():
     with pytest.raises(ZooError, match=r"weights are float64\[2, 2\], expected float32"):
         recover([[1.0, 2.0], [2.0, 3.0]])
+
+
+def test_the_sign_of_a_zero_changes_nothing():
+    """A row and its copy with −0.0 are equal, and two rows at no distance are no two steps."""
+    rng = np.random.default_rng(2)
+    layout = Layout.of({"fc1.weight": (5, 16), "fc1.bias": (5,), "fc2.weight": (4, 5), "fc2.bias": (4,)})
+    walk = rng.standard_normal(109) + np.cumsum(0.1 * rng.standard_normal((60, 109)), axis=0)
+    fork = walk[20] + np.cumsum(0.1 * rng.standard_normal((50, 109)), axis=0)
+    weights = np.concatenate([walk, fork]).astype(np.float32)
+    weights[:, 7] = 0
+    weights = np.concatenate([weights, weights[rng.choice(110, 5, replace=False)]])
+    signed = weights.copy()
+    signed[110:, 7] = -0.0
+    plain, other = recover(weights, layout), recover(signed, layout)
+    for name in ("trajectory", "position", "content", "confidence"):
+        np.testing.assert_array_equal(getattr(other, name), getattr(plain, name))

@@ -54,16 +54,17 @@ def test_the_order_of_points_in_noise_is_the_settled_one_and_not_the_shortest():
 
 
 def test_where_noise_makes_the_tree_branch_points_are_moved_far():
-    """Some orders are better for it, and none worse."""
-    better = 0
-    for seed in range(30):
+    """Many more orders are better for it than worse."""
+    better, worse = 0, 0
+    for seed in range(60):
         points = in_noise(seed, m=26, noise=12.0)
         distances = euclidean_distances(points)
         found = order_along_path(points)
         near = settled(distances, shortest(distances))
         weights = lag_weights(distances[np.ix_(found, found)][None])[0]
-        better += cost(distances, found, weights) < cost(distances, near, weights) * (1 - 1e-9)
-    assert better >= 3
+        before, after = cost(distances, near, weights), cost(distances, found, weights)
+        better, worse = better + (after < before * (1 - 1e-9)), worse + (before < after * (1 - 1e-9))
+    assert better >= 3 * max(worse, 1)
 
 
 def test_the_shortest_path_stays_where_distances_do_not_grow_with_the_steps_between():

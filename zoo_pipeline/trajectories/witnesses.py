@@ -47,7 +47,8 @@ def settled(distances: Floats, path: Path, *, far: bool = False) -> Path:
     The cost is the sum over lags l of w_l times the distances of points l steps apart, with w_l = Σ_{k ≥ l} u_k and
     u_k how much farther points are k + 1 steps apart than k, by the median over the path, less 5 % of a step; 0 where
     that is negative. So the shortest path is left alone where distances do not grow beyond lag 1 (as in a diffusion
-    that is pulled back). The weights are measured on the path given, and once more on the path that they lead to.
+    that is pulled back). The weights are measured on the path given, and once more on the path that they lead to; those
+    of the path found may be others again.
 
     Args:
         distances: float64[m, m].

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from zoo_pipeline.trajectories.branching import unrooted
 from zoo_pipeline.trajectories.branching.unrooted import unrooted_tree
 
 D = 300
@@ -33,6 +34,14 @@ def test_without_a_root_the_earlier_end_of_the_longest_path_is_guessed(seed):
     points = one_fork(seed)
     shuffled = np.random.default_rng(seed).permutation(len(points))
     assert shuffled[unrooted_tree(points[shuffled], None, None).root] == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_pieces_clearly_run_against_the_tree_it_begins_where_the_clearest_does(seed, monkeypatch):
+    points = one_fork(seed)
+    monkeypatch.setattr(unrooted, "_likely_root", lambda points, layout: 23)
+    found = unrooted_tree(points, None, None)
+    assert found.root == found.tree.paths[0][0] == 0
 
 
 def test_one_smooth_path_is_no_tree():

@@ -23,7 +23,7 @@ _CLEAR_ODDS = 3.0  # natural logarithm: of pieces that run against the tree; cho
 
 @dataclass(frozen=True)
 class UnrootedTree:
-    """A tree, the row where it was taken to begin, and the smoothness of the family seen from there."""
+    """A tree, its first row, and the smoothness of the family as seen from where it was taken to begin."""
 
     tree: Tree
     root: int
@@ -59,8 +59,8 @@ def unrooted_tree(points: Floats, root: int | None, layout: Layout | None) -> Un
         if from_other := smooth_cover(again):
             second = grow(again, from_other, other, points, layout)
             if _agreed(second, pieces, odds) > agreed:
-                start, smoothness, tree = other, again, second
-    return UnrootedTree(tree, start, smoothness) if len(tree.paths) > 1 else None
+                smoothness, tree = again, second
+    return UnrootedTree(tree, tree.paths[0][0], smoothness) if len(tree.paths) > 1 else None
 
 
 def _likely_root(points: Floats, layout: Layout | None) -> int:
