@@ -113,6 +113,7 @@ def test_lists_find_what_all_pairs_find(monkeypatch):
 
 def test_more_rows_that_are_alike_than_can_be_compared_are_refused_in_one_line(trained_zoo, monkeypatch):
     monkeypatch.setattr(buckets, "MOST_CHECKPOINTS", 12)
+    monkeypatch.setattr(buckets, "PILED_ROWS", 4)
     monkeypatch.setattr(buckets, "_SURE_COSINE", 0.5)
     with pytest.raises(
         ZooError, match=r"^analysis: more than 12 checkpoints are alike, one by one, .* or analyse fewer at once$"

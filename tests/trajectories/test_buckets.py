@@ -59,17 +59,20 @@ def pieces(codes, most_rows):
     return [np.flatnonzero(label == one).tolist() for one in np.unique(label)]
 
 
-def test_rows_that_are_too_many_are_put_together_the_most_alike_first():
+def test_rows_that_are_too_many_are_put_together_the_most_alike_first(monkeypatch):
     """As networks of a hundred weights, which are alike by chance."""
     codes = directions(groups=20, each=3, spread=0.6)
     assert [len(piece) for piece in pieces(codes, 60)] == [60]
     groups = [list(range(start, start + 3)) for start in range(0, 60, 3)]
-    assert pieces(codes, 3) == groups
-    for most in (6, 30, 59):
-        found = pieces(codes, most)
+    for most in (3, 6, 30, 59):
+        monkeypatch.setattr(buckets, "PILED_ROWS", most)
+        assert len(pieces(codes, 60)) == 1
+        found = pieces(codes, 59)
         assert most - 3 < max(map(len, found)) <= most
         assert all(any(set(group) <= set(piece) for piece in found) for group in groups)
-    assert max(map(len, pieces(codes, 2))) == 2
+        assert most > 3 or found == groups
+    monkeypatch.setattr(buckets, "PILED_ROWS", 60)
+    assert len(pieces(codes, 2)) == 1  # so little memory is refused, where rows are fetched
 
 
 def test_what_is_surely_one_trajectory_is_put_together_up_to_the_memory_and_refused_beyond(monkeypatch):

@@ -16,7 +16,7 @@ from zoo_pipeline.trajectories.neighbours import alike
 from zoo_pipeline.trajectories.sketch import Sketches
 
 BUCKET_ROWS = 512  # of several components together; one that is larger has a bucket of its own
-PILED_ROWS = 4_096  # of a component that would be too large; what is surely of one trajectory may be more
+PILED_ROWS = 4_096  # of a component that was too large; what is surely of one trajectory may be more
 _ROW_COSINE = 0.5  # of two rows' sketches
 _CENTRE_COSINE = 0.35  # of two components' centres: 5.6 standard deviations of unrelated sketches
 _SURE_COSINE = 0.97  # networks of a hundred weights may be alike by chance, but not as much
@@ -50,8 +50,8 @@ class Buckets:
         Args:
             sketches: of all rows.
             row_bytes: of a row in full width.
-            memory_bytes: for a bucket. Rows that are all alike, and are too many for that, are put together the most
-                alike first.
+            memory_bytes: for a bucket. Rows that are all alike, too many for that, and more than `PILED_ROWS`, are put
+                together the most alike first.
             crew: who compares the sketches.
 
         Raises:
@@ -115,7 +115,7 @@ def _components(codes: NDArray[np.int8], most_rows: int, crew: Crew) -> Integers
             break
         near = connected(pairs, len(centres))[near]
     label = near.astype(np.int64)
-    for large in np.flatnonzero(np.bincount(label) > most_rows):
+    for large in np.flatnonzero(np.bincount(label) > max(most_rows, PILED_ROWS)):
         rows = np.flatnonzero(label == large)
         label[rows] = label.max() + 1 + _piled(codes[rows], most_rows, crew)
     return np.unique(label, return_inverse=True)[1]
@@ -145,7 +145,7 @@ def _piled(codes: NDArray[np.int8], most_rows: int, crew: Crew) -> Integers:
                 f"analysis: more than {most_rows:,} checkpoints are alike, one by one, and would be compared each with "
                 f"each: give more by --memory (for {MOST_CHECKPOINTS:,} at most), or analyse fewer at once"
             )
-        if first != second and (cosine >= _SURE_COSINE or both <= min(PILED_ROWS, most_rows)):
+        if first != second and (cosine >= _SURE_COSINE or both <= PILED_ROWS):
             top[second], size[first] = first, both
     return np.array([top_of(row) for row in range(len(codes))])
 
