@@ -55,6 +55,29 @@ def test_copies_of_a_shared_start_go_one_to_each_trajectory(start):
     assert found.confidence[np.argsort(order)[:4]].tolist() == [0] * 4
 
 
+def test_a_family_with_several_starts_is_told_start_by_start(start):
+    """As the same draws at other scales make them."""
+    rng, root, heading = start
+    roots = [root, 4 * root]
+    rows = [np.repeat(one[None], 4, axis=0) for one in roots]
+    rows += [walk(rng, one, heading, 8) for one in roots for _ in range(4)]
+    paths, found, _ = told(np.concatenate(rows))
+    assert sorted(sorted(path[1:]) for path in paths) == [list(range(8 + 8 * k, 16 + 8 * k)) for k in range(8)]
+    assert all((path[0] < 4) == (path[1] < 40) for path in paths)
+    assert sorted(path[0] for path in paths) == list(range(8))
+    assert found.parent_path.tolist() == [-1] * 8
+
+
+def test_rows_that_were_kept_several_times_are_no_starts(start):
+    rng, root, heading = start
+    line = root + heading * np.linspace(0, 1, 30)[:, None]
+    assert len(told(np.concatenate([line, *[line[[5, 20]]] * 2]))[0]) == 1
+    noisy = line + 0.4 * rng.standard_normal(line.shape)
+    assert len(told(np.concatenate([noisy, noisy[[5, 20]]]))[0]) == 1
+    every = np.repeat(noisy, 3, axis=0)
+    assert len(told(every)[0]) == 1
+
+
 def test_a_fork_names_its_parent_and_the_checkpoint_it_left(start):
     rng, root, heading = start
     parent = np.concatenate([root[None], walk(rng, root, heading, 14)])

@@ -5,6 +5,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 from scipy.sparse import csr_array
 
 from zoo_pipeline.counts import binary, plural
@@ -130,15 +131,9 @@ def _piled(codes: NDArray[np.int8], most_rows: int, crew: Crew) -> Integers:
     pairs = alike(codes, _ROW_COSINE, _ROW_LISTS, crew)
     cosines = _cosines(codes, pairs)
     order = np.argsort(-cosines, kind="stable")
-    top, size = list(range(len(codes))), [1] * len(codes)
-
-    def top_of(row: int) -> int:
-        while top[row] != row:
-            top[row] = row = top[top[row]]
-        return row
-
+    piles, size = DisjointSet(range(len(codes))), [1] * len(codes)
     for (one, other), cosine in zip(pairs[order].tolist(), cosines[order].tolist(), strict=True):
-        first, second = sorted((top_of(one), top_of(other)))
+        first, second = piles[one], piles[other]
         both = size[first] + size[second]
         if first != second and cosine >= _SURE_COSINE and both > most_rows:
             raise ZooError(
@@ -146,8 +141,9 @@ def _piled(codes: NDArray[np.int8], most_rows: int, crew: Crew) -> Integers:
                 f"each: give more by --memory (for {MOST_CHECKPOINTS:,} at most), or analyse fewer at once"
             )
         if first != second and (cosine >= _SURE_COSINE or both <= PILED_ROWS):
-            top[second], size[first] = first, both
-    return np.array([top_of(row) for row in range(len(codes))])
+            piles.merge(one, other)
+            size[piles[one]] = both
+    return np.array([piles[row] for row in range(len(codes))])
 
 
 def _cosines(codes: NDArray[np.int8], pairs: Integers) -> NDArray[np.float32]:

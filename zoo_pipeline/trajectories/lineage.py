@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.trajectories.branching.branches import Branches, unfold
+from zoo_pipeline.trajectories.branching.common_start import parts_by_start
 from zoo_pipeline.trajectories.direction import DECIDED_FROM, Direction, decide_direction
+from zoo_pipeline.trajectories.linkage import minimum_spanning_edges, tree_branches
+from zoo_pipeline.trajectories.ordering import euclidean_distances
 from zoo_pipeline.trajectories.straight import straight_paths
 
 Rows = NDArray[np.int64]
+
+_LEAST_SHARING = 3  # trajectories that begin at each of several rows; two copies of each of some rows are duplicates
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,10 @@ def lineage(weights: NDArray[np.float32], content: NDArray[np.integer], layout: 
     """
     _, first, which, copies = np.unique(content, return_index=True, return_inverse=True, return_counts=True)
     distinct = weights[first]
+    parts = _by_start(distinct, copies)
+    if len(parts) > 1:
+        rows_of = [np.flatnonzero(np.isin(which, part)) for part in parts]
+        return _joined(rows_of, [lineage(weights[rows], content[rows], layout) for rows in rows_of], len(weights))
     # Copies of one row alone may be a start that several trajectories share; of several rows they say nothing.
     branches = unfold(distinct, copies if np.count_nonzero(copies > 1) == 1 else None, layout=layout)
     if branches.oriented:
@@ -77,6 +86,23 @@ def lineage(weights: NDArray[np.float32], content: NDArray[np.integer], layout: 
     parent_path, parent_row = branches.parent_path, np.where(branches.parent_row >= 0, first[branches.parent_row], -1)
     found = Lineage(paths, parent_path, parent_row, confidence, directions)
     return _with_own_starts(found, rows[branches.paths[0][0]]) if branches.oriented else found
+
+
+def _by_start(points: NDArray[np.float32], copies: NDArray[np.integer]) -> list[Rows]:
+    """Divide a family where several rows stand for as many checkpoints each: as many trajectories begin at each.
+
+    One setting of all others makes each of them, as do initialisations of one seed at several scales. Else, and where
+    there are too few rows for that, all of them are one part.
+    """
+    starts = np.flatnonzero(copies > 1)
+    each = int(copies.max(initial=0))
+    if len(starts) > 1 and each >= _LEAST_SHARING and (copies[starts] == each).all():
+        distances = euclidean_distances(points)
+        edges = minimum_spanning_edges(distances)
+        parts = parts_by_start(distances, edges, starts) if tree_branches(edges) else []
+        if parts and min(map(len, parts)) > each:
+            return parts
+    return [np.arange(len(points))]
 
 
 def _with_own_starts(found: Lineage, copies: Rows) -> Lineage:

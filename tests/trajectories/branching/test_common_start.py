@@ -3,10 +3,22 @@ from itertools import product
 import numpy as np
 import pytest
 
-from zoo_pipeline.trajectories.branching.common_start import cover_from_root
+from zoo_pipeline.trajectories.branching.common_start import cover_from_root, parts_by_start
 from zoo_pipeline.trajectories.branching.drift import drift_free_squares
+from zoo_pipeline.trajectories.linkage import minimum_spanning_edges
+from zoo_pipeline.trajectories.ordering import euclidean_distances
 
 D = 200
+
+
+def test_rows_belong_to_the_start_that_shorter_steps_lead_to():
+    """Whose start is nearer does not count."""
+    points = np.array([0.0, 1, 2, 3, 4, 5, 6, 8, 9])[:, None]
+    distances = euclidean_distances(points)
+    parts = parts_by_start(distances, minimum_spanning_edges(distances), np.array([8, 0]))
+    assert [part.tolist() for part in parts] == [[7, 8], [0, 1, 2, 3, 4, 5, 6]]
+    whole = parts_by_start(distances, minimum_spanning_edges(distances), np.array([4]))
+    assert [part.tolist() for part in whole] == [list(range(9))]
 
 
 def siblings(seed, models, epochs):

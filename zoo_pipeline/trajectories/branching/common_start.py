@@ -1,7 +1,8 @@
-"""Common start: the trajectories of a family that all begin at one known row, told apart."""
+"""Common start: the trajectories of a family that begin at one known row, or at several, told apart."""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 from scipy.optimize import linear_sum_assignment
 
 from zoo_pipeline.trajectories.branching.cover import smooth_cover
@@ -14,6 +15,29 @@ Rows = NDArray[np.int64]
 
 _MOST_TORN = 3  # rows of a path that is a piece of another, as first steps are that differ from all later ones
 _END_PENALTY = 0.3  # of the squared steps that a path would still have to take; chosen on development zoos, then frozen
+
+
+def parts_by_start(distances: Floats, edges: NDArray[np.integer], starts: Rows) -> list[Rows]:
+    """Divide a family that begins at several rows: to each belongs what its spanning tree reaches by shorter steps.
+
+    Args:
+        distances: float64[m, m].
+        edges: int[m − 1, 2], of their minimum spanning tree.
+        starts: the rows where the family begins.
+
+    Returns:
+        The rows of each start, ascending, as the starts come.
+    """
+    parts = DisjointSet(range(len(distances)))
+    with_start = set(starts.tolist())
+    for one, other in edges[np.argsort(distances[edges[:, 0], edges[:, 1]], kind="stable")].tolist():
+        ends = {parts[one], parts[other]}
+        if not ends <= with_start:
+            parts.merge(one, other)
+            if ends & with_start:
+                with_start.add(parts[one])
+    own = np.array([parts[row] for row in range(len(distances))])
+    return [np.flatnonzero(own == own[start]) for start in starts]
 
 
 def smooth_from_root(smoothness: Smoothness, root: int, starts: int) -> Tree | None:
