@@ -170,8 +170,25 @@ def status(run: Run, as_json: AsJson = False) -> None:
         console.print(status_table(found))
 
 
+@app.command()
+def verify(run: Run, as_json: AsJson = False) -> None:
+    """Read all of a run and say what is damaged; exit code 1 where something is, or is missing."""
+    found = workflow.status(run, whole=True)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        console.print(status_table(found))
+    if found["damaged"] or (found["manifest"] and found["missing"]):
+        print(
+            "zoo: the run is not whole; move what is damaged, and manifest.json, away and run zoo train again with "
+            "--resume",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 where groups failed, 2 for a user's error."""
+    """Run the command line; returns the exit code: 0, 1 for failed groups or a damaged run, 2 for a user's error."""
     try:
         code = app(arguments, standalone_mode=False)
     except ZooError as error:

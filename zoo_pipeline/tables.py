@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 from rich.table import Table
 
-from zoo_pipeline.counts import plural
+from zoo_pipeline.counts import binary, plural
 
 if TYPE_CHECKING:
     from zoo_pipeline.runtime.training import TrainingReport
@@ -137,6 +137,8 @@ def status_table(found: dict[str, Any]) -> Table:
     table = _table(f"{found['name']} in {found['run']}")
     table.add_row("complete", "yes" if found["complete"] else "no")
     table.add_row("shards done", f"{found['done']:,} of {found['shards']:,}")
+    if "bytes" in found:
+        table.add_row("read", binary(found["bytes"]))
     if found["states"]:
         table.add_row("training states saved", f"{found['states']:,}")
     for label in ("missing", "foreign"):

@@ -252,16 +252,17 @@ def absolute(root: str) -> str:
     return str(Path(place).absolute())
 
 
-def status(root: str) -> dict[str, Any]:
-    """What of a run is done, missing or damaged.
+def status(root: str, *, whole: bool = False) -> dict[str, Any]:
+    """What of a run is done, missing or damaged; by the files' footers, or by the `whole` of them.
 
     Raises:
         StoreError: not a run directory.
     """
+    from zoo_pipeline.store.integrity import verify
     from zoo_pipeline.store.rundir import RunDirectory
     from zoo_pipeline.store.survey import survey
 
-    return survey(RunDirectory(absolute(root)))
+    return (verify if whole else survey)(RunDirectory(absolute(root)))
 
 
 def _memory_bytes(memory: str) -> int:

@@ -1,0 +1,170 @@
+"""Every way of damage is found, and what is sound is said to be."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from zoo_pipeline.cli import main
+from zoo_pipeline.store.integrity import verify
+from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.schema import SHARD_KEY
+
+FIRST, SECOND, THIRD = (f"checkpoints/group-0000{number}.parquet" for number in range(3))
+
+
+@pytest.fixture
+def run(small_run, tmp_path):
+    """A copy of the small run that can be damaged."""
+    copy = tmp_path / "run"
+    shutil.copytree(small_run, copy)
+    return copy
+
+
+def verified(run):
+    return verify(RunDirectory(str(run)))
+
+
+def only_fault(run):
+    """What is wrong with the one shard that is damaged."""
+    found = verified(run)
+    assert found["complete"] is False
+    ((name, fault),) = found["damaged"].items()
+    return name, fault
+
+
+def rewritten(path, change, footer=lambda footer: footer):
+    """Write a shard anew: another table, or another footer, and all checksums right."""
+    table = pq.read_table(path)
+    metadata = table.schema.metadata
+    told = json.dumps(footer(json.loads(metadata[SHARD_KEY]))).encode()
+    table = change(table).replace_schema_metadata({**metadata, SHARD_KEY: told})
+    pq.write_table(table, path, write_page_checksum=True)
+
+
+def without_manifest(run):
+    (run / "manifest.json").unlink()
+    return run
+
+
+def test_a_sound_run_is_read_to_the_last_byte(run):
+    found = verified(run)
+    assert (found["complete"], found["damaged"], found["done"]) == (True, {}, 3)
+    assert found["bytes"] == sum(file.stat().st_size for file in (run / "checkpoints").iterdir())
+    unfinished = verified(without_manifest(run))
+    assert (unfinished["complete"], unfinished["damaged"], unfinished["done"]) == (False, {}, 3)
+
+
+def test_any_flipped_bit_is_found_by_the_hash_in_the_manifest(run):
+    whole = (run / SECOND).read_bytes()
+    rng = np.random.default_rng(0)
+    for at in rng.integers(len(whole), size=40).tolist():
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << int(rng.integers(8))
+        (run / SECOND).write_bytes(damaged)
+        assert only_fault(run)[0] == SECOND, at
+
+
+def test_a_flipped_bit_in_the_values_is_found_without_a_manifest_too(run):
+    without_manifest(run)
+    whole = (run / SECOND).read_bytes()
+    start = pq.ParquetFile(run / SECOND).metadata.row_group(0).column(7).data_page_offset
+    for at in range(start + 100, start + 10_000, 1_500):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1
+        (run / SECOND).write_bytes(damaged)
+        name, fault = only_fault(run)
+        assert name == SECOND
+        assert "damaged or not Parquet" in fault
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_truncation_is_found(run, share):
+    whole = (run / FIRST).read_bytes()
+    (run / FIRST).write_bytes(whole[: int(share * len(whole))])
+    assert only_fault(run)[0] == FIRST
+
+
+def test_missing_foreign_and_exchanged_shards_are_found(run):
+    (run / THIRD).rename(run / "checkpoints/group-00007.parquet")
+    found = verified(run)
+    assert (found["missing"], found["foreign"]) == ([THIRD], ["checkpoints/group-00007.parquet"])
+    assert (found["complete"], found["done"]) == (False, 2)
+    shutil.copy(run / FIRST, run / THIRD)
+    name, fault = only_fault(run)
+    assert name == THIRD
+    assert "manifest" in fault
+    assert only_fault(without_manifest(run)) == (THIRD, f"{THIRD}: model 0 is in {FIRST}, too")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda table: table.take(list(range(len(table)))[::-1]), "its rows are not every epoch"),
+        (
+            lambda table: pa.concat_tables([table[:3], table[2:3], table[4:]]),
+            "its rows are not every epoch from 0",
+        ),
+        (lambda table: table.drop_columns("step"), "column step: is missing"),
+    ],
+)
+def test_rows_that_are_not_what_they_should_be_are_found(run, change, told):
+    without_manifest(run)
+    rewritten(run / FIRST, change)
+    name, fault = only_fault(run)
+    assert name == FIRST
+    assert told in fault
+
+
+@pytest.mark.parametrize(("flagged", "sound"), [([1], True), ([0], False), ([], False)])
+def test_what_is_not_finite_has_to_be_of_a_model_that_is_flagged(run, flagged, sound):
+    without_manifest(run)
+
+    def change(table):
+        weights = np.stack(table["weights"].to_numpy()).astype(np.float32)
+        weights[6, 3] = np.nan  # model 1 after epoch 2
+        column = pa.FixedSizeListArray.from_arrays(weights.reshape(-1), type=table.schema.field("weights").type)
+        return table.set_column(7, table.schema.field("weights"), column)
+
+    rewritten(run / FIRST, change, lambda footer: footer | {"diverged": flagged})
+    if sound:
+        assert verified(run)["damaged"] == {}
+    else:
+        assert "1 row with weights that are not finite" in only_fault(run)[1]
+        assert "the first is model 1 after epoch 2" in only_fault(run)[1]
+
+
+@pytest.mark.parametrize("told", [[0, 4], [1, 3], "all", None, [0, 10**12]])
+def test_a_footer_that_tells_another_range_is_found(run, told):
+    without_manifest(run)
+    rewritten(run / FIRST, lambda table: table, lambda footer: footer | {"range": told})
+    assert f"holds epochs 0 to 3, its footer says {told}" in only_fault(run)[1]
+
+
+def test_a_table_of_models_has_to_list_those_of_the_shards(run):
+    models = pq.read_table(run / "models.parquet")
+    for other in (models[:5], pa.concat_tables([models[:5], models[:1]])):
+        pq.write_table(other, run / "models.parquet")
+        assert only_fault(run)[0] == "models.parquet"
+    (run / "models.parquet").write_bytes(b"no Parquet")
+    assert only_fault(run)[0] == "models.parquet"
+
+
+def test_the_command_says_what_is_damaged_and_what_it_advises_mends_it(train_small, capsys):
+    run = train_small()
+    assert main(["verify", str(run)]) == 0
+    before = (run / SECOND).read_bytes()
+    (run / SECOND).write_bytes(before[:-9] + b"x" + before[-8:])
+    assert main(["verify", str(run)]) == 1
+    told = capsys.readouterr()
+    assert SECOND in "".join(told.out.split())
+    assert "zoo: the run is not whole; move what is damaged, and manifest.json, away" in told.err
+    (run / SECOND).unlink()
+    (run / "manifest.json").unlink()
+    train_small(resume=True)
+    assert main(["verify", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["complete"] is True
+    assert (run / SECOND).read_bytes() == before

@@ -1,0 +1,173 @@
+"""Integrity: every byte of a run, held against what the run says of itself."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from zoo_pipeline.counts import plural
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
+from zoo_pipeline.store.schema import buffers_schema, checkpoint_schema
+from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, vector_rows
+from zoo_pipeline.store.survey import survey
+
+_THREADS = 8
+_IDS = ("model_id", "epoch")
+
+
+@dataclass
+class Read:
+    """What was read of a shard.
+
+    Attributes:
+        fault: what is wrong with it; empty where nothing is.
+        bytes: of the shard and its buffers.
+        models: ids of its models, int32[k], ascending.
+        first: its first epoch.
+        layout: of its weights.
+    """
+
+    fault: str = ""
+    bytes: int = 0
+    models: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    first: int = 0
+    layout: Layout | None = None
+
+
+def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
+    """Read a run in full, several shards at a time.
+
+    Of each shard, what `survey` looks at; besides, the checksum of every page, the file's hash, where the manifest has
+    it, the order and number of its rows, nulls, what is not finite in models that are not flagged, and its buffers. Of
+    all, that their layouts agree, that no model comes twice, and that models.parquet lists these models.
+
+    Args:
+        run: the run.
+        threads: shards that are read at a time; one row group of each is held.
+
+    Returns:
+        As `survey`, with all faults among `damaged`, and `bytes`: how many were read.
+
+    Raises:
+        StoreError: not a run directory.
+    """
+    found = survey(run)
+    spec, manifest = run.spec, run.manifest
+    hashes = {str(line["shard"]): str(line["sha256"]) for line in manifest["shards"]} if manifest is not None else {}
+    present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}
+    names = sorted(present - {*found["foreign"], *found["damaged"]})
+    with ThreadPoolExecutor(threads) as pool:
+        read = dict(zip(names, pool.map(lambda name: _read(run, name, hashes.get(name)), names), strict=True))
+    damaged = found["damaged"] | {name: one.fault for name, one in read.items() if one.fault}
+    damaged |= _disagreements({name: one for name, one in read.items() if not one.fault})
+    if manifest is not None and MODELS not in found["missing"] and (fault := _fault_of_models(run, spec, read)):
+        damaged[MODELS] = fault
+    return found | {
+        "damaged": dict(sorted(damaged.items())),
+        "done": found["shards"] - len(set(damaged) - {MODELS}) - sum(name != MODELS for name in found["missing"]),
+        "complete": found["complete"] and not damaged,
+        "bytes": sum(one.bytes for one in read.values()),
+    }
+
+
+def _read(run: RunDirectory, name: str, sha256: str | None) -> Read:
+    """Read a shard and its buffers."""
+    read = Read()
+    try:
+        footer, size = read_footer(run.files, name), run.files.size(name)
+        read.bytes = size
+        if sha256 is not None and run.files.sha256(name) != sha256:
+            return Read(f"{run.files.at(name)}: is not the file that the manifest lists (its sha256 is another)", size)
+        ids, read.layout, odd = _rows(run, name, buffers=False)
+        read.models, read.first = np.unique(ids[0]), int(ids[1].min(initial=0))
+        read.fault = _fault_of_ids(ids, footer) or _fault_of_values(ids, odd, footer)
+        if (buffers := footer["buffers"]) is not None and not read.fault:
+            read.bytes += buffers["bytes"]
+            if run.files.sha256(buffers["file"]) != buffers["sha256"]:
+                read.fault = f"its {buffers['file']} is not the file that the footer names (its sha256 is another)"
+            elif not all(map(np.array_equal, _rows(run, buffers["file"], buffers=True)[0], ids)):
+                read.fault = f"its {buffers['file']} is of other rows"
+        read.fault = read.fault and f"{run.files.at(name)}: {read.fault}"
+    except (StoreError, pa.ArrowException) as error:
+        read.fault = str(error)
+    return read
+
+
+def _rows(run: RunDirectory, name: str, *, buffers: bool) -> tuple[list[NDArray[np.int32]], Layout, NDArray[np.bool_]]:
+    """The ids of a file's rows, its layout, and which rows are not finite; every page is read."""
+    schema = buffers_schema if buffers else checkpoint_schema
+    ids: list[list[NDArray[np.int32]]] = [[np.empty(0, np.int32)] for _ in _IDS]
+    odd = [np.empty(0, bool)]
+    with open_shard(run.files, name) as shard:
+        layout = read_layout(shard, schema)
+        vectors = schema(layout).names[-1]
+        for group in range(shard.num_row_groups):
+            table = shard.read_row_group(group, use_threads=False)
+            for column, values in zip(_IDS, ids, strict=True):
+                values.append(table[column].to_numpy())
+            odd.append(np.asarray(~np.isfinite(vector_rows(table, vectors)).all(axis=1)))
+    return [np.concatenate(values) for values in ids], layout, np.concatenate(odd)
+
+
+def _fault_of_ids(ids: Sequence[NDArray[np.int32]], footer: dict[str, Any]) -> str:
+    """Rows have to come by model, and of each model every epoch of the range once."""
+    models, epochs = ids
+    first, last = int(epochs.min(initial=0)), int(epochs.max(initial=-1))
+    if footer.get("range", [first, last]) != [first, last]:
+        return f"holds epochs {first} to {last}, its footer says {footer['range']}"
+    each = np.unique(models)
+    # So many rows are there, however large the numbers in them.
+    if len(models) == len(each) * (last - first + 1):
+        expected = np.repeat(each, last - first + 1), np.tile(np.arange(first, last + 1), len(each))
+        if np.array_equal(models, expected[0]) and np.array_equal(epochs, expected[1]):
+            return ""
+    return f"its rows are not every epoch from {first} to {last} of each model, in order"
+
+
+def _fault_of_values(ids: Sequence[NDArray[np.int32]], odd: NDArray[np.bool_], footer: dict[str, Any]) -> str:
+    """What is not finite belongs to models that are flagged as diverged."""
+    unflagged = np.flatnonzero(odd & ~np.isin(ids[0], footer["diverged"]))
+    if not len(unflagged):
+        return ""
+    row = int(unflagged[0])
+    return (
+        f"{plural(len(unflagged), 'row')} with weights that are not finite in models that are not flagged as diverged; "
+        f"the first is model {ids[0][row]} after epoch {ids[1][row]}"
+    )
+
+
+def _disagreements(read: dict[str, Read]) -> dict[str, str]:
+    """Shards of another layout than the first, and those with models that another has for the same epochs."""
+    faults: dict[str, str] = {}
+    whose: dict[tuple[int, int], str] = {}
+    layouts = [(name, one.layout) for name, one in read.items()]
+    for name, layout in layouts:
+        if layout != layouts[0][1]:
+            faults[name] = f"{name}: has another layout than {layouts[0][0]}"
+    for name, one in read.items():
+        for model in one.models.tolist():
+            other = whose.setdefault((model, one.first), name)
+            if other != name:
+                faults.setdefault(name, f"{name}: model {model} is in {other}, too")
+    return faults
+
+
+def _fault_of_models(run: RunDirectory, spec: dict[str, Any], read: dict[str, Read]) -> str:
+    """models.parquet has to list the models of the shards, each once."""
+    try:
+        with open_shard(run.files, MODELS) as file:
+            listed = file.read(use_threads=False)["model_id"].to_numpy()
+    except (StoreError, KeyError) as error:
+        return str(error)
+    there = np.unique(np.concatenate([np.empty(0, np.int32), *(one.models for one in read.values())]))
+    if len(np.unique(listed)) != len(listed) or not np.isin(there, listed).all():
+        return f"{run.files.at(MODELS)}: does not list every model of the shards once"
+    if isinstance(spec.get("models"), int) and len(listed) != spec["models"]:
+        return f"{run.files.at(MODELS)}: lists {plural(len(listed), 'model')}, spec.json says {spec['models']:,}"
+    return ""
