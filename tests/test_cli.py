@@ -277,19 +277,22 @@ def test_a_relative_place_is_refused_under_a_submitted_job(capsys, tmp_path, mon
     assert (tmp_path / "run" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize(("ended_by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("executor", ["ray", "inline"])
-def test_ctrl_c_ends_with_a_line_that_says_how_to_go_on(executor, tmp_path):
+def test_who_ends_a_run_is_told_the_command_that_goes_on(executor, ended_by, code, tmp_path):
     sizes = ["--set", "zoo.population.seeds=400", "--set", "zoo.population.group_size=4"]
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "zoo_pipeline.cli", "train", "digits-demo", *sizes, "--out", str(out)]
-    command += ["--executor", executor, *(["--ray-address", "local"] if executor == "ray" else [])]
+    words = ["train", "digits-demo", *sizes, "--out", str(out), "--executor", executor]
+    words += ["--ray-address", "local"] if executor == "ray" else []
+    command = [sys.executable, "-m", "zoo_pipeline.cli", *words, "--overwrite"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while not list(out.glob("checkpoints/*.parquet")) and process.poll() is None:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ended_by)
     told = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, told
-    assert told.strip().splitlines()[-1].startswith("zoo: interrupted; what is published stays")
+    assert process.returncode == code, told
+    last = told.strip().splitlines()[-1]
+    assert last == f"zoo: interrupted; what is published stays. To go on: zoo {' '.join(words)} --resume"
     assert "Traceback" not in told
 
 

@@ -1,6 +1,7 @@
 """The `zoo` command."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +12,7 @@ from rich.console import Console
 from zoo_pipeline import workflow
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, ZooError
+from zoo_pipeline.runtime.ending import TERMINATED, Terminated
 from zoo_pipeline.tables import engine_line, plan_table, status_table, summary_table, totals, training_table, zoos_table
 from zoo_pipeline.workflow import Options
 
@@ -200,11 +202,21 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except typer.Exit as stop:
         code = stop.exit_code
+    except Terminated:
+        code = TERMINATED
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    if code == INTERRUPTED:  # typer makes an exit code of Ctrl-C, too
-        print("zoo: interrupted; what is published stays, and train and run go on from it by --resume", file=sys.stderr)
+    if code in (INTERRUPTED, TERMINATED):  # typer makes an exit code of Ctrl-C, too
+        print(_interrupted(sys.argv[1:] if arguments is None else arguments), file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _interrupted(words: list[str]) -> str:
+    """What to say to somebody who ended a command: how to go on."""
+    if words[:1] not in (["train"], ["run"]):
+        return "zoo: interrupted; nothing is half-written, the same command does it anew"
+    again = [word for word in words if word not in ("--overwrite", "--resume")]
+    return f"zoo: interrupted; what is published stays. To go on: {shlex.join(['zoo', *again, '--resume'])}"
 
 
 def _tell(result: "TrainingReport") -> None:

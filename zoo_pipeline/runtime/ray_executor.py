@@ -9,6 +9,7 @@ from ray.exceptions import RayError
 
 from zoo_pipeline.config import Resources
 from zoo_pipeline.runtime.aggregate import aggregate_actors
+from zoo_pipeline.runtime.ending import Terminated
 from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
 from zoo_pipeline.runtime.ray_words import unfinished
@@ -50,7 +51,7 @@ class RayExecutor:
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
                 for reference in ready:
                     yield _outcome(pending.pop(reference), reference, TRAINING)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             # This process ends, and its tasks with it. Ray may abort where one ends while it is cancelled.
             pending.clear()
             raise

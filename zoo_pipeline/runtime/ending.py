@@ -1,0 +1,38 @@
+"""An end from outside: SIGTERM, as `ray job stop` and schedulers send it, ends a command like Ctrl-C does."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+TERMINATED = 143  # as a shell has it for SIGTERM
+
+
+class Terminated(SystemExit):
+    """SIGTERM has come."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Raise `Terminated` in the main thread where SIGTERM comes while the block runs.
+
+    To be entered once Ray is connected, which installs a handler of its own. Ray's jobs are killed 3 s after SIGTERM
+    (`RAY_JOB_STOP_WAIT_TIME_S`), so whoever catches this has hardly time for more than a line.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
