@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
 TERMINATED = 143  # as a shell has it for SIGTERM
 
 

@@ -85,7 +85,7 @@ def _read(run: RunDirectory, name: str, sha256: str | None) -> Read:
         if sha256 is not None and run.files.sha256(name) != sha256:
             return Read(f"{run.files.at(name)}: is not the file that the manifest lists (its sha256 is another)", size)
         ids, read.layout, odd = _rows(run, name, buffers=False)
-        read.models, read.first = np.unique(ids[0]), int(ids[1].min(initial=0))
+        read.models, (read.first, _) = np.unique(ids[0]), _extent(ids[1])
         read.fault = _fault_of_ids(ids, footer) or _fault_of_values(ids, odd, footer)
         if (buffers := footer["buffers"]) is not None and not read.fault:
             read.bytes += buffers["bytes"]
@@ -118,7 +118,7 @@ def _rows(run: RunDirectory, name: str, *, buffers: bool) -> tuple[list[NDArray[
 def _fault_of_ids(ids: Sequence[NDArray[np.int32]], footer: dict[str, Any]) -> str:
     """Rows have to come by model, and of each model every epoch of the range once."""
     models, epochs = ids
-    first, last = int(epochs.min(initial=0)), int(epochs.max(initial=-1))
+    first, last = _extent(epochs)
     if footer.get("range", [first, last]) != [first, last]:
         return f"holds epochs {first} to {last}, its footer says {footer['range']}"
     each = np.unique(models)
@@ -128,6 +128,11 @@ def _fault_of_ids(ids: Sequence[NDArray[np.int32]], footer: dict[str, Any]) -> s
         if np.array_equal(models, expected[0]) and np.array_equal(epochs, expected[1]):
             return ""
     return f"its rows are not every epoch from {first} to {last} of each model, in order"
+
+
+def _extent(epochs: NDArray[np.int32]) -> tuple[int, int]:
+    """First and last epoch; (0, -1) where there are no rows."""
+    return (int(epochs.min()), int(epochs.max())) if len(epochs) else (0, -1)
 
 
 def _fault_of_values(ids: Sequence[NDArray[np.int32]], odd: NDArray[np.bool_], footer: dict[str, Any]) -> str:
