@@ -20,7 +20,7 @@ PACKAGE = ROOT / "zoo_pipeline"
 # Rooms of the package, top floor first. A room may import rooms of its own floor (without circles) and of those below.
 FLOORS = (
     ("cli",),
-    ("workflow", "tables"),
+    ("mending", "workflow", "tables"),
     ("runtime",),
     ("zoo", "sources"),
     ("trajectories", "store", "report"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from zoo_pipeline import workflow
+from zoo_pipeline import mending, workflow
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, ZooError
 from zoo_pipeline.runtime.ending import TERMINATED, Terminated
@@ -48,6 +48,8 @@ RayAddress = Annotated[str | None, typer.Option("--ray-address", help="local, au
 Memory = Annotated[
     str, typer.Option("--memory", metavar="BYTES", help="for weights, where there are too many to hold, such as 4GiB")
 ]
+Log = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="append what happens, a JSON object a line")]
+Repair = Annotated[bool, typer.Option("--repair", help="remove what is damaged, and train exactly that again")]
 Name = Annotated[str, typer.Option("--name", help="name of the analysis")]
 AllPublished = Annotated[bool, typer.Option("--all-published", help="all published zoos, a line each, and totals")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
@@ -95,9 +97,10 @@ def train(
     overwrite: Overwrite = False,
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
+    log: Log = None,
 ) -> None:
     """Train a zoo and write its checkpoints."""
-    options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address)
+    options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, log=log)
     runs = workflow.each_run(options)
     results = []
     for each in runs:
@@ -147,9 +150,10 @@ def run_all(
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
     memory: Memory = workflow.DEFAULT_MEMORY,
+    log: Log = None,
 ) -> None:
     """Train, analyze and report in one go."""
-    options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, memory)
+    options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, memory, log)
     runs = workflow.each_run(options)
     results = []
     for each in runs:
@@ -173,19 +177,34 @@ def status(run: Run, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def verify(run: Run, as_json: AsJson = False) -> None:
-    """Read all of a run and say what is damaged; exit code 1 where something is, or is missing."""
-    found = workflow.status(run, whole=True)
+def verify(
+    run: Run,
+    as_json: AsJson = False,
+    repair: Repair = False,
+    overrides: Overrides = [],  # noqa: B006
+    data_dir: DataDir = None,
+    executor: ExecutorName = "ray",
+    ray_address: RayAddress = None,
+) -> None:
+    """Read all of a run and say what is damaged, or mend it; exit code 1 where something is, or is missing."""
+    if overrides and not repair:
+        raise ConfigError("--set: changes how groups are trained again; use it with --repair")
+    if repair:
+        repaired = mending.repair(run, overrides, data_dir, executor, ray_address)
+        found = repaired.found
+        if repaired.training is not None and not as_json:
+            lost = ", ".join(map(str, repaired.groups)) or "none"
+            console.print(f"groups that were damaged or lost: {lost}", soft_wrap=True)
+            _tell(repaired.training)
+        _fail([repaired.training] if repaired.training is not None else [])
+    else:
+        found = workflow.status(run, whole=True)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
         console.print(status_table(found))
     if found["damaged"] or (found["manifest"] and found["missing"]):
-        print(
-            "zoo: the run is not whole; move what is damaged, and manifest.json, away and run zoo train again with "
-            "--resume",
-            file=sys.stderr,
-        )
+        print("zoo: the run is not whole; zoo verify RUN --repair trains again what is lost", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -240,11 +259,12 @@ def _head(each: Options, runs: list[Options]) -> None:
 
 
 def _fail(results: "list[TrainingReport]") -> None:
-    """Leave with exit code 1 where groups failed; the first three tell all they know."""
+    """Leave with exit code 1 where groups failed; what cannot be read in files is told whole for the first three."""
     failures = [failure for result in results for failure in result.failures]
     for failure in failures:
-        print(f"group {failure.group} failed: {failure.message}", file=sys.stderr)
-    for failure in failures[:3]:
+        where = f" (traceback in {failure.report})" if failure.report else ""
+        print(f"group {failure.group} failed: {failure.message}{where}", file=sys.stderr)
+    for failure in [failure for failure in failures if failure.report is None][:3]:
         print(f"\ngroup {failure.group}:\n{failure.traceback}", file=sys.stderr)
     if failures:
         print(f"zoo: {plural(len(failures), 'group')} failed; train or run with --resume tries again", file=sys.stderr)

@@ -1,5 +1,6 @@
 """How the epochs of a group are cut into shards, and what the shards are called."""
 
+import re
 from dataclasses import dataclass
 
 SHARD_BYTES = 256 << 20  # raw; a shard passes this only where a single row does
@@ -62,3 +63,12 @@ def shard_name(group: int, first: int, last: int, *, whole: bool) -> str:
     """
     epochs = "" if whole else f"-epochs-{first:04d}-{last:04d}"
     return f"checkpoints/group-{group:05d}{epochs}.parquet"
+
+
+def group_of(shard: str) -> str:
+    """What the names of all shards of a group begin with.
+
+    >>> group_of("checkpoints/group-00042.parquet"), group_of("checkpoints/group-00042-epochs-0010-0019.parquet")
+    ('checkpoints/group-00042', 'checkpoints/group-00042')
+    """
+    return re.sub(r"(-epochs-\d+-\d+)?\.parquet$", "", shard)

@@ -64,6 +64,34 @@ def load_configs(source: str, overrides: Sequence[str] = ()) -> list[ZooConfig]:
     return configs
 
 
+def recorded_config(document: dict[str, Any], overrides: Sequence[str], where: str) -> ZooConfig:
+    """The configuration of a run that is there, with `a.b=value` overrides.
+
+    Args:
+        document: the content of its spec.json.
+        overrides: such as resources, which spec.json does not have, or `zoo.dataset=PATH` of one's own data.
+        where: the run, for messages.
+
+    Raises:
+        ConfigError: spec.json does not say it, or it is not valid.
+    """
+    spec = document.get("spec")
+    parts = ("dataset", "model", "training", "population")
+    if not isinstance(spec, dict) or not spec.keys() >= set(parts):
+        raise ConfigError(
+            f"{where}: spec.json does not say what was trained (no {', '.join(parts)}), so nothing can be trained "
+            f"again; ask who wrote the run"
+        )
+    tree: dict[str, Any] = {
+        "name": document.get("name"),
+        "description": document.get("description", ""),
+        "zoo": {part: spec[part] for part in parts},
+    }
+    for override in overrides:
+        tree = _overridden(tree, override)
+    return validate(tree, where)
+
+
 def _files(folder: str) -> dict[str, Path]:
     """The recipes of a folder by their names."""
     places = [place / folder for place in _FOLDERS]

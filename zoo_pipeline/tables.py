@@ -1,6 +1,6 @@
 """Tables for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -136,20 +136,45 @@ def status_table(found: dict[str, Any]) -> Table:
     """What of a run is there."""
     table = _table(f"{found['name']} in {found['run']}")
     table.add_row("complete", "yes" if found["complete"] else "no")
-    table.add_row("shards done", f"{found['done']:,} of {found['shards']:,}")
-    if "bytes" in found:
-        table.add_row("read", binary(found["bytes"]))
+    groups, said = found["groups"], found["progress"]
+    table.add_row("groups done", f"{groups['done']:,} of {groups['all']:,}")
+    if found["shards"] != groups["all"]:
+        table.add_row("shards done", f"{found['done']:,} of {found['shards']:,}")
+    table.add_row("shards hold", binary(found["bytes"]))
+    if said is not None and not found["complete"]:
+        _add_progress(table, said)
+    for group, message in found["failed"].items():
+        table.add_row("failed", f"group {group}: {message}")
     if found["states"]:
         table.add_row("training states saved", f"{found['states']:,}")
     for label in ("missing", "foreign"):
         names = found[label]
         if names:
-            table.add_row(label, ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else ""))
+            table.add_row(label, _few(names))
     for fault in found["damaged"].values():
         table.add_row("damaged", fault)
     table.add_row("analyses", ", ".join(found["analyses"]) or "none")
     table.add_row("report", "yes" if found["report"] else "no")
     return table
+
+
+def _add_progress(table: Table, said: dict[str, Any]) -> None:
+    """What the driver said last, and when."""
+    driver = f"{said['driver']}, {said['age_s']:.0f} s ago"
+    if said["lost"]:
+        table.add_row("driver", f"nothing heard from {driver}: it may have been killed; go on by --resume")
+        return
+    model_epochs, running = said["model_epochs"], said["running"]
+    table.add_row("driver", driver)
+    table.add_row("groups running", f"{len(running):,}" + (f" ({_few(map(str, running))})" if running else ""))
+    done, total = model_epochs["done"], model_epochs["total"]
+    table.add_row("model-epochs", f"{done:,} of {total:,}, {model_epochs['per_s']:,.1f} per second")
+    table.add_row("expected end", said["expected_end"] or "unknown")
+
+
+def _few(names: Iterable[str]) -> str:
+    first = list(names)
+    return ", ".join(first[:4]) + (f" and {len(first) - 4:,} more" if len(first) > 4 else "")
 
 
 def _short(value: float) -> str:

@@ -40,6 +40,7 @@ class Options:
     executor: str = "ray"
     ray_address: str | None = None
     memory: str = DEFAULT_MEMORY
+    log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def each_run(options: Options) -> list[Options]:
     place = absolute(options.out).rstrip("/")
     runs = [replace(options, config=config, out=f"{place}/{config.name}") for config in configs]
     for part in runs:
-        _prepare(part)
+        prepare(part)
     return runs
 
 
@@ -101,11 +102,13 @@ def train(options: Options) -> "TrainingReport":
     Raises:
         ZooError: a user's mistake, or a place that cannot be written.
     """
+    from zoo_pipeline.runtime.log import logged
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.runtime.training import train_zoo
 
-    zoo_plan, dataset, run = _prepare(options)
-    with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
+    zoo_plan, dataset, run = prepare(options)
+    resources = zoo_plan.config.resources
+    with logged(options.log), open_executor(options.executor, resources, options.ray_address) as executor:
         run.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
         return train_zoo(zoo_plan, dataset, run, executor)
 
@@ -121,14 +124,16 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
         ZooError: a user's mistake, or a place that cannot be written.
     """
     from zoo_pipeline.runtime.analysis import analyze_run
+    from zoo_pipeline.runtime.log import logged
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.runtime.reporting import write_report
     from zoo_pipeline.runtime.training import train_zoo
     from zoo_pipeline.store.claim import claimed
 
     memory = _memory_bytes(options.memory)
-    zoo_plan, dataset, run_directory = _prepare(options)
-    with open_executor(options.executor, zoo_plan.config.resources, options.ray_address) as executor:
+    zoo_plan, dataset, run_directory = prepare(options)
+    resources = zoo_plan.config.resources
+    with logged(options.log), open_executor(options.executor, resources, options.ray_address) as executor:
         run_directory.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
         training = train_zoo(zoo_plan, dataset, run_directory, executor)
         trained(training)
@@ -272,7 +277,7 @@ def _memory_bytes(memory: str) -> int:
         raise ConfigError(f"--memory: {error}") from None
 
 
-def _prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":
+def prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":
     """All that can be refused before anything is started or written."""
     from zoo_pipeline.store.rundir import RunDirectory
 

@@ -10,6 +10,7 @@ import pytest
 
 from zoo_pipeline import ranges
 from zoo_pipeline.cli import main
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.integrity import verify
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.schema import SHARD_KEY
@@ -168,10 +169,93 @@ def test_the_command_says_what_is_damaged_and_what_it_advises_mends_it(train_sma
     assert main(["verify", str(run)]) == 1
     told = capsys.readouterr()
     assert SECOND in "".join(told.out.split())
-    assert "zoo: the run is not whole; move what is damaged, and manifest.json, away" in told.err
+    assert "zoo: the run is not whole; zoo verify RUN --repair trains again what is lost" in told.err
     (run / SECOND).unlink()
     (run / "manifest.json").unlink()
     train_small(resume=True)
     assert main(["verify", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["complete"] is True
     assert (run / SECOND).read_bytes() == before
+
+
+def shards_of(run):
+    return {path.name: path.read_bytes() for path in (run / "checkpoints").iterdir()}
+
+
+@pytest.mark.parametrize("ranged", [False, True], ids=["whole", "ranges"])
+def test_repair_trains_exactly_what_is_damaged_and_ends_with_the_same_bytes(train_small, monkeypatch, ranged, capsys):
+    monkeypatch.setattr(ranges, "SHARD_BYTES", 15_000 if ranged else 1 << 28)
+    run = train_small()
+    before, manifest = shards_of(run), (run / "manifest.json").read_bytes()
+    kept = {path.name: path.stat().st_mtime_ns for path in (run / "checkpoints").iterdir()}
+    of_second = sorted(name for name in before if name.startswith("group-00001"))
+    harmed = run / "checkpoints" / of_second[-1]
+    data = bytearray(before[harmed.name])
+    data[len(data) // 2] ^= 4
+    harmed.write_bytes(data)
+    (run / "models.parquet").write_bytes(b"no Parquet")
+    engine = (run / "engine.json").read_bytes()
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 0
+    told = capsys.readouterr().out
+    assert "groups that were damaged or lost: 1\n" in told
+    assert "trained 1 group, found 2 done" in told
+    assert shards_of(run) == before
+    assert (run / "manifest.json").read_bytes() == manifest
+    assert (run / "engine.json").read_bytes() == engine
+    now = {path.name: path.stat().st_mtime_ns for path in (run / "checkpoints").iterdir()}
+    assert sorted(name for name in now if now[name] != kept[name]) == of_second
+    assert verified(run)["complete"]
+
+
+def test_repair_finishes_a_run_without_manifest_and_leaves_its_sound_groups(run, capsys):
+    before = shards_of(without_manifest(run))
+    (run / FIRST).unlink()
+    data = bytearray(before["group-00002.parquet"])
+    start = pq.ParquetFile(run / THIRD).metadata.row_group(0).column(7).data_page_offset
+    data[start + 500] ^= 1
+    (run / THIRD).write_bytes(data)
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 0
+    assert "groups that were damaged or lost: 2\n" in capsys.readouterr().out
+    assert shards_of(run) == before
+    assert verified(run)["complete"]
+
+
+def test_a_sound_run_is_not_touched_by_repair(run):
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"spec": None}, "spec.json does not say what was trained"),
+        ({"spec": {"dataset": "gone"}, "spec_hash": "x"}, "the spec_hash in spec.json is not that of its spec"),
+    ],
+)
+def test_what_cannot_be_trained_again_is_left_as_it_is(run, document, message, capsys):
+    (run / FIRST).write_bytes(b"no Parquet")
+    spec = json.loads((run / "spec.json").read_text())
+    (run / "spec.json").write_text(json.dumps({**spec, **document}))
+    before = shards_of(run)
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert shards_of(run) == before
+    assert (run / "manifest.json").exists()
+
+
+def test_whoever_is_killed_in_repair_leaves_a_run_that_resume_finishes(run, monkeypatch):
+    before = shards_of(run)
+    (run / SECOND).write_bytes(before["group-00001.parquet"][:-9])
+    real = Files.discard
+    monkeypatch.setattr(Files, "discard", lambda files, name: None if name == "manifest.json" else real(files, name))
+    monkeypatch.setattr("zoo_pipeline.runtime.training.train_zoo", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 130
+    monkeypatch.undo()
+    assert not (run / SECOND).exists()
+    found = verified(run)
+    assert (found["complete"], found["missing"]) == (False, [SECOND, "models.parquet"])
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 0
+    assert shards_of(run) == before

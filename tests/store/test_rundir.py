@@ -85,9 +85,11 @@ def test_a_damaged_spec_is_named(tmp_path, content):
 
 
 def test_the_survey_tells_done_missing_damaged_and_foreign(small_run, tmp_path):
+    size = sum(shard.stat().st_size for shard in (small_run / "checkpoints").iterdir())
     assert survey(RunDirectory(str(small_run))) | {"run": "", "spec_hash": ""} == {
         "run": "", "name": "digits-demo", "spec_hash": "", "complete": True, "manifest": True, "shards": 3, "done": 3,
         "missing": [], "damaged": {}, "foreign": [], "states": 0, "analyses": ["default"], "report": True,
+        "groups": {"all": 3, "done": 3, "damaged": 0}, "bytes": size, "failed": {}, "progress": None,
     }  # fmt: skip
     broken = tmp_path / "broken"
     shutil.copytree(small_run, broken)
@@ -101,6 +103,7 @@ def test_the_survey_tells_done_missing_damaged_and_foreign(small_run, tmp_path):
     assert found["missing"] == ["checkpoints/group-00000.parquet"]
     assert list(found["damaged"]) == ["checkpoints/group-00001.parquet"]
     assert found["foreign"] == ["checkpoints/mine.parquet"]
+    assert found["groups"] == {"all": 3, "done": 1, "damaged": 1}
 
 
 def test_a_run_is_claimed_also_where_the_package_is_not_installed(tmp_path, monkeypatch):

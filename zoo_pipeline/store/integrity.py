@@ -15,7 +15,7 @@ from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
 from zoo_pipeline.store.schema import buffers_schema, checkpoint_schema
 from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, vector_rows
-from zoo_pipeline.store.survey import survey
+from zoo_pipeline.store.survey import group_counts, survey
 
 _THREADS = 8
 _IDS = ("model_id", "epoch")
@@ -71,6 +71,7 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
     return found | {
         "damaged": dict(sorted(damaged.items())),
         "done": found["shards"] - len(set(damaged) - {MODELS}) - sum(name != MODELS for name in found["missing"]),
+        "groups": group_counts(found["groups"]["all"], damaged, found["missing"]),
         "complete": found["complete"] and not damaged,
         "bytes": sum(one.bytes for one in read.values()),
     }

@@ -13,8 +13,9 @@ from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
 CHECKPOINTS, BUFFERS, STATES, ANALYSIS = "checkpoints", "buffers", "states", "analysis"
+FAILURES, PROGRESS = "failures", "progress.json"
 # In the order in which they are removed: what claims completeness goes first.
-PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, ENGINE, SPEC)
+PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, FAILURES, PROGRESS, ENGINE, SPEC)
 _SHARD = {"shard", "rows", "bytes", "sha256"}
 LIBRARIES = ("torch", "numpy", "pyarrow", "ray", "scikit-learn")
 

@@ -1,13 +1,16 @@
 """What of a run is done, missing or damaged."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.ranges import shard_name
+from zoo_pipeline.ranges import group_of, shard_name
 from zoo_pipeline.store.analyses import analysis_exists
+from zoo_pipeline.store.failures import failures
+from zoo_pipeline.store.pulse import pulse
 from zoo_pipeline.store.rundir import ANALYSIS, CHECKPOINTS, MODELS, REPORT, STATES, RunDirectory
 from zoo_pipeline.store.shards import read_footer
 
@@ -27,7 +30,7 @@ def survey(run: RunDirectory) -> dict[str, Any]:
     found = [name for name in expected if name in present]
     with ThreadPoolExecutor(_THREADS) as pool:
         looked = pool.map(lambda name: _look(run, name, str(spec["spec_hash"]), listed.get(name)), found)
-        footers, faults = zip(*looked, strict=True) if found else ((), ())
+        footers, sizes, faults = zip(*looked, strict=True) if found else ((), (), ())
     damaged = {name: fault for name, fault in zip(found, faults, strict=True) if fault}
     damaged |= _broken({name: footer for name, footer in zip(found, footers, strict=True) if name not in damaged})
     return {
@@ -38,6 +41,10 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         "manifest": manifest is not None,
         "shards": len(expected),
         "done": len(found) - len(damaged),
+        "groups": group_counts(len(set(map(group_of, expected))), damaged, set(expected) - present),
+        "bytes": sum(sizes),
+        "failed": failures(run),
+        "progress": pulse(run),
         "missing": [name for name in expected if name not in present]
         + ([MODELS] if manifest is not None and not run.files.exists(MODELS) else []),
         "damaged": damaged,
@@ -46,6 +53,18 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         "analyses": [name for name in run.files.names(ANALYSIS) if analysis_exists(run.files, name)],
         "report": run.files.exists(REPORT),
     }
+
+
+def group_counts(groups: int, damaged: Iterable[str], missing: Iterable[str]) -> dict[str, int]:
+    """How many groups there are, how many have all their shards and sound ones, and of how many a shard is damaged.
+
+    Args:
+        groups: how many there are.
+        damaged: names of shards.
+        missing: names of shards.
+    """
+    harmed, lacking = ({group_of(name) for name in names if name != MODELS} for names in (damaged, missing))
+    return {"all": groups, "done": groups - len(harmed | lacking), "damaged": len(harmed)}
 
 
 def _expected(spec: dict[str, Any]) -> list[str]:
@@ -63,13 +82,13 @@ def _expected(spec: dict[str, Any]) -> list[str]:
         return []
 
 
-def _look(run: RunDirectory, name: str, spec_hash: str, line: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
-    """A shard's footer, and what is wrong with the shard or an empty string."""
+def _look(run: RunDirectory, name: str, spec_hash: str, line: dict[str, Any] | None) -> tuple[dict[str, Any], int, str]:
+    """A shard's footer, its bytes, and what is wrong with the shard or an empty string."""
     try:
         footer, size = read_footer(run.files, name), run.files.size(name)
-        return footer, _fault(run, footer, size, spec_hash, line)
+        return footer, size, _fault(run, footer, size, spec_hash, line)
     except StoreError as error:
-        return {}, str(error)
+        return {}, 0, str(error)
 
 
 def _fault(run: RunDirectory, footer: dict[str, Any], size: int, spec_hash: str, line: dict[str, Any] | None) -> str:

@@ -1,0 +1,64 @@
+"""Mending a run, callable from Python: what is damaged is trained again, and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo_pipeline.recipes import recorded_config
+from zoo_pipeline.workflow import Options, absolute, prepare
+
+if TYPE_CHECKING:
+    from zoo_pipeline.runtime.training import TrainingReport
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What `repair` did.
+
+    Attributes:
+        groups: numbers of the groups whose shards were damaged or lost.
+        training: what training did; None where nothing was to be done.
+        found: what `zoo verify` says of the run now.
+    """
+
+    groups: tuple[int, ...]
+    training: "TrainingReport | None"
+    found: dict[str, Any]
+
+
+def repair(
+    root: str,
+    overrides: Sequence[str] = (),
+    data_dir: Path | None = None,
+    executor: str = "ray",
+    address: str | None = None,
+) -> Repaired:
+    """Read all of a run, remove what is damaged, and train that and what is missing again.
+
+    Args:
+        root: the run.
+        overrides: changes of the configuration in its spec.json: resources, or where data of one's own lie.
+        data_dir: as of `train`.
+        executor: "ray" or "inline".
+        address: of Ray.
+
+    Raises:
+        ZooError: it is no run, or its models cannot be trained here; nothing is removed then.
+    """
+    from zoo_pipeline.runtime.opening import open_executor
+    from zoo_pipeline.runtime.training import train_zoo
+    from zoo_pipeline.store.integrity import verify
+    from zoo_pipeline.store.repair import remove_damaged
+    from zoo_pipeline.store.rundir import RunDirectory
+
+    run = RunDirectory(absolute(root))
+    found = verify(run)
+    if found["complete"]:
+        return Repaired((), None, found)
+    config = recorded_config(run.spec, overrides, root)
+    zoo_plan, dataset, run = prepare(Options(config, root, data_dir=data_dir, resume=True))
+    with open_executor(executor, config.resources, address) as opened:
+        groups = remove_damaged(run, zoo_plan, found)
+        training = train_zoo(zoo_plan, dataset, run, opened)
+    return Repaired(tuple(groups), training, verify(run))
