@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from uuid import uuid4
 
@@ -53,6 +54,7 @@ def test_every_item_comes_back_once_with_its_value_or_its_error(name, ray_execut
     assert type(outcomes[3].error) is ValueError
     assert str(outcomes[3].error) == "three"
     assert type(outcomes[4].error) is StoreError
+    assert "in square" in "".join(traceback.format_exception(outcomes[3].error))  # also where another process raised
     pids = {outcome.value[2] for outcome in outcomes.values() if outcome.value}
     assert (os.getpid() in pids) == (name == "inline")
 

@@ -1,5 +1,7 @@
 """What a worker does: train what is missing of one group, and publish it range by range."""
 
+import os
+import platform
 import time
 import uuid
 from collections.abc import Callable
@@ -124,7 +126,7 @@ class _Attempt:
         self._run, self._dataset, self._tell, self._device = run, dataset, tell, device
         self._saving = Pace(STATE_EVERY_S, STATE_EVERY_EPOCHS, clock)
         self._telling = Pace(TELL_EVERY_S, clock=clock)
-        self._name = uuid.uuid4().hex
+        self._name = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._at: str | None = ""  # sha256 of the state that training is in; empty at its start; None within a range
         self.records: dict[EpochRange, ShardRecord] = {}
         self.epochs = 0
@@ -180,7 +182,7 @@ class _Attempt:
             if state is None:
                 return None
             self._restore(state)
-        self._tell(GroupNews(self._group.number, self._training.epoch, attempt=self._name))
+        self._say("group begun" if not rows.filled and not part.first else "group gone on with")
         return rows
 
     def _state_before(self, part: EpochRange, origin: Origin) -> TrainingState | None:
@@ -198,7 +200,11 @@ class _Attempt:
 
     def _tell_damaged(self, fault: str) -> None:
         text = f"{fault}; removed, training goes on from what there is before it"
-        self._tell(GroupNote(self._group.number, text))
+        self._tell(GroupNote(self._group.number, text, self._name))
+
+    def _say(self, event: str = "") -> None:
+        """Tell how far the group is, and what has happened."""
+        self._tell(GroupNews(self._group.number, self._training.epoch, self._name, event))
 
     def _restore(self, state: TrainingState) -> None:
         self._at = None
@@ -214,10 +220,11 @@ class _Attempt:
             self.epochs += 1
             self._add(rows)
             if self._telling.due():
-                self._tell(GroupNews(self._group.number, self._training.epoch, attempt=self._name))
+                self._say()
             if self._training.epoch < part.last and self._saving.due():
                 self._save(origin, rows.so_far())
                 keep_latest(self._files, origin, part.last)
+                self._say("state saved")
 
     def _add(self, rows: RangeRows) -> None:
         checkpoint = self._training.checkpoint()
@@ -229,6 +236,7 @@ class _Attempt:
         record = publish_range(self._run, self._group, origin, self._at, rows, self._task.architecture)
         if record is not None:
             self.records[part] = record
+        self._say("shard published" if record is not None else "shard was there")
 
     def _save(self, origin: Origin, rows: Arrays) -> str:
         return publish_state(self._files, TrainingState(origin, self._training.epoch, self._training.state(), rows))

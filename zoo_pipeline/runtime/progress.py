@@ -26,12 +26,14 @@ class GroupNews:
     Attributes:
         group: number of the group.
         epoch: passes over the training data so far.
-        attempt: a name of the attempt at the group.
+        attempt: a name of the attempt at the group: machine, process and a few digits.
+        event: what has happened, for the log; empty where nothing has but time.
     """
 
     group: int
     epoch: int
     attempt: str
+    event: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class GroupNote:
 
     group: int
     text: str
+    attempt: str
 
 
 class Shown(Protocol):
@@ -100,6 +103,11 @@ class Tally:
         with self._lock:
             return max(0, len(self._attempts.get(group, ())) - 1)
 
+    def running(self) -> list[int]:
+        """Numbers of the groups that were begun and are not over, as far as it was told."""
+        with self._lock:
+            return sorted(self._attempts.keys() - self._over)
+
     @property
     def total(self) -> int:
         """Model-epochs in all."""
@@ -111,14 +119,20 @@ class Tally:
         with self._lock:
             return sum(self._models[group] * epoch for group, epoch in self._epoch.items())
 
-    def line(self) -> str:
-        """How far it is, on one line."""
-        elapsed_s = self._clock() - self._started
+    @property
+    def rate(self) -> float:
+        """Model-epochs per second since the start, without what was found done."""
         done = self.done
         with self._lock:
             found = sum(self._models[group] * epoch for group, epoch in self._found.items())
+        return max(0, done - found) / max(self._clock() - self._started, 1e-9)
+
+    def line(self) -> str:
+        """How far it is, on one line."""
+        elapsed_s = self._clock() - self._started
+        done, rate = self.done, self.rate
+        with self._lock:
             over = sum(self._models[group] for group in self._over)
-        rate = max(0, done - found) / max(elapsed_s, 1e-9)
         models = sum(self._models.values())
         text = f"{done:,} of {self.total:,} model-epochs, {over:,} of {plural(models, 'model')} done, {elapsed_s:.0f} s"
         if rate:

@@ -100,4 +100,7 @@ def _outcome(item: Any, reference: Any, work: str) -> Outcome:
     except RayError as error:
         # Ray wraps what a task raised; the cause is the error itself, as the inline executor has it.
         cause = getattr(error, "cause", None)
-        return Outcome(item, error=cause if isinstance(cause, Exception) else unfinished(error, work))
+        if not isinstance(cause, Exception):
+            return Outcome(item, error=unfinished(error, work))
+        cause.add_note(str(getattr(error, "traceback_str", "")))  # where it was raised; the error itself lost that
+        return Outcome(item, error=cause)

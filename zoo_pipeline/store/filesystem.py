@@ -72,6 +72,16 @@ class Files:
         names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in paths)
         return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
 
+    def sweep(self, folder: str) -> None:
+        """Remove what writers that were killed left in a folder: files that never got their final name.
+
+        Only where every name that anybody may still publish there is taken: whoever is about to loses its temporary
+        file by this, finds the name taken, and takes that for the lost race that it is.
+        """
+        if self.local:
+            for left in Path(self.at(folder)).glob(".*.tmp"):
+                left.unlink(missing_ok=True)
+
     def read(self, name: str) -> bytes:
         """The bytes of a file.
 
@@ -153,6 +163,10 @@ class Files:
             os.link(temporary, target)
         except FileExistsError:
             return False
+        except FileNotFoundError:
+            if target.exists():  # the temporary file was swept away, because this name was taken
+                return False
+            raise
         except OSError as error:
             if error.errno not in _NO_HARD_LINKS:
                 raise

@@ -11,17 +11,17 @@ import pyarrow.compute as pc
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import FORMAT_VERSION, Plan
 from zoo_pipeline.store.commit import ShardRecord, published
-from zoo_pipeline.store.rundir import MODELS, STATES, RunDirectory
+from zoo_pipeline.store.rundir import BUFFERS, CHECKPOINTS, FAILURES, MODELS, STATES, RunDirectory
 from zoo_pipeline.store.schema import METRIC_NAMES, encode_table
 from zoo_pipeline.store.schema import MODELS as MODELS_SCHEMA
 from zoo_pipeline.store.shards import open_shard
 
 
 def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
-    """Write models.parquet and then the manifest, which declares the run complete; remove what states are left.
+    """Write models.parquet and then the manifest, which declares the run complete; remove what is left besides.
 
-    States that cannot be removed stay: the run is complete with them, too, `zoo status` counts them, and the next
-    call removes them.
+    That is: states, failure reports, and what killed writers left. What cannot be removed stays: the run is complete
+    with it, too, `zoo status` counts the states, and the next call removes them.
 
     Raises:
         StoreError: a manifest is there that describes other files.
@@ -44,9 +44,14 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
             "shards": [asdict(record) for record in sorted(records, key=lambda record: (record.group, record.range))],
         }
     )
-    with suppress(StoreError):
-        if STATES in run.files.names():
-            run.files.remove(STATES)
+    present = run.files.names()
+    for name in (STATES, FAILURES):
+        with suppress(StoreError):
+            if name in present:
+                run.files.remove(name)
+    for folder in (CHECKPOINTS, BUFFERS):
+        with suppress(OSError):
+            run.files.sweep(folder)
 
 
 def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
