@@ -12,7 +12,7 @@ from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.runtime.ending import Terminated
 from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
-from zoo_pipeline.runtime.ray_words import unfinished
+from zoo_pipeline.runtime.ray_words import traceback_text, unfinished
 from zoo_pipeline.trajectories.crew import Crew
 
 WINDOW_PER_SLOT = 2  # tasks submitted per task that can run, so that no worker waits for the driver
@@ -102,5 +102,5 @@ def _outcome(item: Any, reference: Any, work: str) -> Outcome:
         cause = getattr(error, "cause", None)
         if not isinstance(cause, Exception):
             return Outcome(item, error=unfinished(error, work))
-        cause.add_note(str(getattr(error, "traceback_str", "")))  # where it was raised; the error itself lost that
+        cause.add_note(traceback_text(error))  # where it was raised; the error itself has lost that
         return Outcome(item, error=cause)

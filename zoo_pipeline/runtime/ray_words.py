@@ -36,6 +36,11 @@ def unfinished(error: RayError, work: str) -> ZooError:
     return ZooError(f"{work}: Ray could not finish it: {said}")
 
 
+def traceback_text(error: RayError) -> str:
+    """The traceback of what a task raised, in its own process, as Ray's text has it."""
+    return _COLOURS.sub("", str(error))
+
+
 def _text(error: RayError) -> str:
     """Ray's text on one line without its tracebacks and tables: what is indented, or names a task of ours."""
     lines = _COLOURS.sub("", str(error)).splitlines()
