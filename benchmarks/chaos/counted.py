@@ -8,7 +8,7 @@ from zoo_pipeline.data import Dataset
 from zoo_pipeline.runtime import group_task, training
 from zoo_pipeline.runtime.group_task import GroupResult, GroupTask, Tell
 
-STATE_EVERY_EPOCHS = 4  # so that kills hit groups that have saved states, too
+STATE_EVERY_EPOCHS = 2  # so that kills hit groups that have saved states, too
 _task = group_task.train_and_publish
 
 

@@ -21,7 +21,7 @@ GROUPS = 64
 SETTINGS = (
     f"zoo.population.seeds={4 * GROUPS}",
     "zoo.population.group_size=4",
-    "zoo.training.epochs=20",
+    "zoo.training.epochs=8",
     "resources={stack: 4, threads: 1}",  # said, so that all runs are equal bit by bit
 )
 RANGES_BYTES = 60_000  # a shard of three epochs

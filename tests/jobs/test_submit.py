@@ -99,3 +99,27 @@ def test_a_relative_place_is_refused_by_a_job(address):
     failed = submit(address, "python", "jobs/train.py", "digits-demo", "--out", "run", *SMALL)
     assert failed.returncode == 1
     assert "a relative path, but a submitted job works in a copy" in failed.stdout
+
+
+def test_a_stopped_job_says_how_to_go_on_and_the_same_command_finishes_it(address, tmp_path):
+    out = tmp_path / "run"
+    more = ["--set", "zoo.population.seeds=400", "--set", "zoo.population.group_size=4"]
+    job, entrypoint = f"stopped-{os.getpid()}", ["python", "jobs/train.py", "digits-demo", "--out", str(out), *more]
+    command = [BIN / "ray", "job", "submit", "--address", address, "--submission-id", job, "--no-wait"]
+    command += ["--working-dir", str(ROOT), "--runtime-env", str(ROOT / "jobs" / "runtime_env.yaml"), "--", *entrypoint]
+    subprocess.run(command, env=environment(), cwd="/", check=True, capture_output=True, timeout=240)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("checkpoints/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ours = [BIN / "ray", "job", "stop", "--address", address, job]
+    subprocess.run(ours, env=environment(), check=True, capture_output=True, timeout=120)
+    ours[2] = "logs"
+    told = subprocess.run(ours, env=environment(), check=True, capture_output=True, text=True, timeout=120).stdout
+    assert f"zoo: interrupted; what is published stays. To go on: zoo train digits-demo --out {out}" in told
+    assert "Traceback" not in told
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "checkpoints").iterdir()}
+    assert 1 <= len(before) < 100
+    done = submit(address, *entrypoint, "--resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert survey(RunDirectory(str(out)))["complete"]
+    assert {name: (out / "checkpoints" / name).stat().st_mtime_ns for name in before} == before

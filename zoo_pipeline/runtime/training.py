@@ -15,6 +15,7 @@ from zoo_pipeline.runtime.group_task import GroupTask, train_and_publish
 from zoo_pipeline.runtime.progress import tell_line
 from zoo_pipeline.store.commit import ShardRecord, describe_range, published
 from zoo_pipeline.store.groups import complete
+from zoo_pipeline.store.pulse import pulse
 from zoo_pipeline.store.rundir import ENGINE, RunDirectory
 
 VERIFYING_THREADS = 8  # footers and hashes of shards that are already there; waits for disks and networks
@@ -54,7 +55,7 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     diverged = 0
     # What was planned; resized images have a hash of their own.
     content = dataset.content_sha256 if plan.config.zoo.model.image_side else plan.facts.content_sha256 or ""
-    tasks = [_task(plan, run, group, engine, content) for group in missing]
+    tasks = [_task(plan, run, group, engine, content) for group in _in_turn(run, missing)]
     account = Account(plan, run, missing)
     with account.open(), executor.listening(account.hear) as tell:
         for outcome in executor.map_unordered(train_and_publish, tasks, dataset, tell):
@@ -92,6 +93,15 @@ def _split_done(plan: Plan, run: RunDirectory) -> tuple[list[Group], list[ShardR
         looked = list(pool.map(look, plan.groups))
     missing = [group for group, records in zip(plan.groups, looked, strict=True) if records is None]
     return missing, [record for records in looked for record in records or ()]
+
+
+def _in_turn(run: RunDirectory, missing: list[Group]) -> list[Group]:
+    """The order of the groups: beside another driver from the end, so that the two meet and do not go side by side."""
+    said = pulse(run) if missing else None
+    if said is None or said["lost"]:
+        return missing
+    tell_line("training", f"{said['driver']} was at work here {said['age_s']:.0f} s ago; beginning with the last group")
+    return missing[::-1]
 
 
 def _task(plan: Plan, run: RunDirectory, group: Group, engine: dict[str, Any], dataset_sha256: str) -> GroupTask:

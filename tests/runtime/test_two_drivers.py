@@ -1,0 +1,68 @@
+"""Two drivers on one run: both end with the same manifest, and no shard is published twice."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from zoo_pipeline.store.integrity import verify
+from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.shards import contents_sha256
+
+GROUPS = 40
+
+
+def driver(root: Path, log: Path) -> subprocess.Popen:
+    sizes = ("zoo.population={seeds: 80, group_size: 2}", "zoo.training.epochs=50", "resources={stack: 2, threads: 1}")
+    command = [sys.executable, "-m", "zoo_pipeline.cli", "train", "digits-demo", "--out", str(root), "--resume"]
+    command += [word for size in sizes for word in ("--set", size)]
+    command += ["--executor", "inline", "--log", str(log)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def events(log: Path, event: str) -> list[int]:
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return [line["group"] for line in lines if line["event"] == event]
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {path.name: contents_sha256(pq.read_table(path)) for path in (root / "checkpoints").iterdir()}
+
+
+def test_two_drivers_share_the_groups_and_end_with_one_manifest(tmp_path):
+    root, logs = tmp_path / "run", [tmp_path / "first.log", tmp_path / "second.log"]
+    first = driver(root, logs[0])
+    while not list(root.glob("checkpoints/*.parquet")) and first.poll() is None:
+        time.sleep(0.01)
+    second = driver(root, logs[1])
+    told = [each.communicate(timeout=240)[1] for each in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), told
+    published = Counter(group for log in logs for group in events(log, "shard published"))
+    assert published == Counter(range(GROUPS))
+    assert "beginning with the last group" in told[1]
+    both = [set(events(log, "shard published")) for log in logs]
+    assert min(map(len, both)) > 0, "each had its share"
+    begun = Counter(group for log in logs for group in events(log, "group begun"))
+    assert sum(begun.values()) - GROUPS <= 2, "they meet once, and do not train the same groups side by side"
+    assert verify(RunDirectory(str(root)))["complete"]
+    assert not (root / "progress.json").exists()
+    calm = tmp_path / "calm"
+    alone = driver(calm, tmp_path / "calm.log")
+    said = alone.communicate(timeout=240)[1]
+    assert alone.returncode == 0, said
+    assert contents(root) == contents(calm)
+    assert (root / "manifest.json").read_bytes() == (calm / "manifest.json").read_bytes()
+
+
+def test_two_drivers_that_start_at_once_do_each_other_no_harm(tmp_path):
+    root, logs = tmp_path / "run", [tmp_path / "first.log", tmp_path / "second.log"]
+    drivers = [driver(root, log) for log in logs]
+    told = [each.communicate(timeout=240)[1] for each in drivers]
+    assert [each.returncode for each in drivers] == [0, 0], told
+    published = Counter(group for log in logs for group in events(log, "shard published"))
+    assert published == Counter(range(GROUPS))
+    assert verify(RunDirectory(str(root)))["complete"]
