@@ -24,7 +24,7 @@ SETTINGS = (
     "zoo.training.epochs=8",
     "resources={stack: 4, threads: 1}",  # said, so that all runs are equal bit by bit
 )
-RANGES_BYTES = 60_000  # a shard of three epochs
+RANGES_BYTES = 40_000  # a shard of two epochs
 KINDS = ("worker", "node", "driver SIGKILL", "driver SIGTERM")
 EXPLAINED = {"worker": 1, "node": 1, "driver SIGKILL": NODES, "driver SIGTERM": NODES}  # groups that a kill may cost
 LONGEST_S = 180.0  # that a run may take
