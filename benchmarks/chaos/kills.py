@@ -27,6 +27,10 @@ SETTINGS = (
 RANGES_BYTES = 40_000  # a shard of two epochs
 KINDS = ("worker", "node", "driver SIGKILL", "driver SIGTERM")
 EXPLAINED = {"worker": 1, "node": 1, "driver SIGKILL": NODES, "driver SIGTERM": NODES}  # groups that a kill may cost
+ENDED = {  # exit codes; SIGTERM also before there is a handler for it, and while Ray is connecting
+    "driver SIGKILL": (-signal.SIGKILL,),
+    "driver SIGTERM": (143, -signal.SIGTERM, signal.SIGTERM),
+}
 LONGEST_S = 180.0  # that a run may take
 
 
@@ -124,8 +128,12 @@ def _disturbed(
     if not hit:
         return None
     if kind.startswith("driver"):
-        if code not in (-signal.SIGKILL, -signal.SIGTERM, 143):
-            return None if code == 0 else Killed(kind, at_s, ranges, False, 0, 0, 0, f"driver ended with {code}")
+        if code not in ENDED[kind]:
+            return (
+                None
+                if code == 0
+                else Killed(kind, at_s, ranges, False, 0, 0, 0, f"driver ended with {code} after {at_s:.2f} s")
+            )
         code = _ended(_driver(cluster, root, ranges, "--resume"))
     if code != 0:
         faults.append(f"exit code {code} after {kind} at {at_s:.2f} s: {_told(root)[-500:]}")

@@ -1,7 +1,9 @@
 """Ray and inline give the same run; one Ray for the whole module."""
 
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -18,6 +20,7 @@ from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError, ZooError
 from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import mailbox, training
+from zoo_pipeline.runtime.ending import Terminated, ended_by_sigterm
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.opening import open_executor
 from zoo_pipeline.runtime.progress import Tally
@@ -256,3 +259,17 @@ def test_more_items_than_the_window_all_come_back(ray_executor, monkeypatch):
     monkeypatch.setattr(module, "LEAST_WINDOW", 1)
     outcomes = list(ray_executor.map_unordered(square, list(range(10, 40)), 0))
     assert sorted(outcome.value[0] for outcome in outcomes) == [n * n for n in range(10, 40)]
+
+
+def rest(seconds: float, *, device: str) -> None:
+    time.sleep(seconds)
+
+
+@pytest.mark.parametrize("name", ["ray", "inline"])
+def test_sigterm_reaches_a_driver_that_waits(name, ray_executor):
+    executor = ray_executor if name == "ray" else InlineExecutor(Resources())
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    with pytest.raises(Terminated) as ended, ended_by_sigterm():
+        list(executor.map_unordered(rest, [8.0]))
+    assert ended.value.code == 143

@@ -18,20 +18,27 @@ class Terminated(SystemExit):
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """Raise `Terminated` in the main thread where SIGTERM comes while the block runs.
+    """Where SIGTERM comes, interrupt the block as Ctrl-C would, and raise `Terminated` from its end.
 
-    To be entered once Ray is connected, which installs a handler of its own. Ray's jobs are killed 3 s after SIGTERM
+    Within the block it is a KeyboardInterrupt because Ray's calls pass that on, and make another of a SystemExit. To be
+    entered once Ray is connected, which installs a handler of its own. Ray's jobs are killed 3 s after SIGTERM
     (`RAY_JOB_STOP_WAIT_TIME_S`), so whoever catches this has hardly time for more than a line.
     """
     if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
         yield
         return
-    before = signal.signal(signal.SIGTERM, _end)
+    came = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        came.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except KeyboardInterrupt:
+        if came.is_set():
+            raise Terminated from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated

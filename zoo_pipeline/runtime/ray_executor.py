@@ -9,7 +9,6 @@ from ray.exceptions import RayError
 
 from zoo_pipeline.config import Resources
 from zoo_pipeline.runtime.aggregate import aggregate_actors
-from zoo_pipeline.runtime.ending import Terminated
 from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
 from zoo_pipeline.runtime.ray_words import traceback_text, unfinished
@@ -51,7 +50,7 @@ class RayExecutor:
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
                 for reference in ready:
                     yield _outcome(pending.pop(reference), reference, TRAINING)
-        except (KeyboardInterrupt, Terminated):
+        except KeyboardInterrupt:
             # This process ends, and its tasks with it. Ray may abort where one ends while it is cancelled.
             pending.clear()
             raise
