@@ -15,3 +15,7 @@ class DataError(ZooError):
 
 class StoreError(ZooError):
     """A run directory or bag that cannot be read or written."""
+
+
+class UnfinishedError(ZooError):
+    """Work that Ray gave up on, because its worker died as often as it was begun again."""

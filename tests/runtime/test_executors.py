@@ -17,7 +17,7 @@ from ray import cloudpickle
 from zoo_pipeline import ranges
 from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
-from zoo_pipeline.errors import ConfigError, StoreError, ZooError
+from zoo_pipeline.errors import ConfigError, StoreError, UnfinishedError, ZooError
 from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import mailbox, training
 from zoo_pipeline.runtime.ending import Terminated, ended_by_sigterm
@@ -26,6 +26,7 @@ from zoo_pipeline.runtime.opening import open_executor
 from zoo_pipeline.runtime.progress import Tally
 from zoo_pipeline.runtime.ray_executor import RayExecutor
 from zoo_pipeline.runtime.training import train_zoo
+from zoo_pipeline.store.failures import failures
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
 from zoo_pipeline.zoo import Zoo
@@ -174,8 +175,33 @@ def test_work_whose_workers_all_die_is_told_without_the_names_of_functions(ray_e
     with pytest.raises(ZooError, match=r"^a test: Ray could not finish it: its worker died") as raised:
         ray_executor.call("a test", die)
     outcome = next(ray_executor.map_unordered(die, [0]))
-    assert type(outcome.error) is ZooError
+    assert type(outcome.error) is UnfinishedError
     assert str(outcome.error) == str(raised.value).replace("a test", "training")
+
+
+def train_or_die(task, dataset, tell, *, device: str):
+    """The second group's process always ends."""
+    if task.group.number == 1:
+        os._exit(1)
+    from zoo_pipeline.runtime.group_task import train_and_publish
+
+    return train_and_publish(task, dataset, tell, device=device)
+
+
+def test_a_group_whose_workers_all_die_does_not_end_the_others(small_config, tmp_path, ray_executor, monkeypatch):
+    monkeypatch.setattr("zoo_pipeline.runtime.ray_executor.MAX_RETRIES", 1)
+    dataset = load_dataset("digits")
+    made = plan(small_config, dataset.facts)
+    run = RunDirectory(str(tmp_path / "run"))
+    run.claim(made)
+    monkeypatch.setattr(training, "train_and_publish", train_or_die)
+    report = train_zoo(made, dataset, run, ray_executor)
+    assert (report.trained, [failure.group for failure in report.failures]) == (2, [1])
+    assert "its worker died as often as it was begun again" in failures(run)[1]
+    assert run.manifest is None
+    monkeypatch.undo()
+    assert train_zoo(made, dataset, run, ray_executor).trained == 1
+    assert run.manifest is not None
 
 
 def train_and_die_once(task, dataset, tell, *, device: str):

@@ -13,7 +13,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from zoo_pipeline.errors import ZooError
+from zoo_pipeline.errors import UnfinishedError
 from zoo_pipeline.runtime.aggregate import _Aggregate
 from zoo_pipeline.runtime.ray_words import MOST_CHARACTERS, unfinished
 
@@ -42,7 +42,7 @@ TRACE = (
 )
 def test_ray_giving_up_is_told_in_a_line_of_words(error, said):
     told = unfinished(error, "analysis")
-    assert type(told) is ZooError
+    assert type(told) is UnfinishedError
     assert str(told).startswith("analysis: Ray could not finish it: ")
     assert said in str(told)
     assert len(str(told).splitlines()) == 1

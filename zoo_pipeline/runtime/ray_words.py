@@ -4,7 +4,7 @@ import re
 
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayError, WorkerCrashedError
 
-from zoo_pipeline.errors import ZooError
+from zoo_pipeline.errors import UnfinishedError
 
 MOST_CHARACTERS = 500
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -18,7 +18,7 @@ _DIED = (
 )
 
 
-def unfinished(error: RayError, work: str) -> ZooError:
+def unfinished(error: RayError, work: str) -> UnfinishedError:
     """The error for a user where Ray gave up: one line.
 
     Ray's own texts name the functions and classes that it ran, which are ours, and say nothing to anybody else.
@@ -33,7 +33,7 @@ def unfinished(error: RayError, work: str) -> ZooError:
         said = _DIED
     else:
         said = _text(error)[:MOST_CHARACTERS] or type(error).__name__
-    return ZooError(f"{work}: Ray could not finish it: {said}")
+    return UnfinishedError(f"{work}: Ray could not finish it: {said}")
 
 
 def traceback_text(error: RayError) -> str:

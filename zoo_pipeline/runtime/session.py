@@ -13,6 +13,7 @@ from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ConfigError
 
 REACHED_WITHIN_S = 15.0
+OOM_RETRIES = "3"  # of a task that is ended for want of memory; Ray's default is to begin it again for ever
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
         _check_reachable(address)
     try:
         if local:
+            os.environ.setdefault("RAY_task_oom_retries", OOM_RETRIES)
             ray.init(address="local", include_dashboard=False, logging_level="warning", log_to_driver=True)
         else:
             ray.init(address=address, logging_level="warning")

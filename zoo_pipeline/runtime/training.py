@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo_pipeline.data import Dataset
-from zoo_pipeline.errors import ZooError
+from zoo_pipeline.errors import UnfinishedError, ZooError
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.account import Account, GroupFailure, GroupWork
 from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of, members_of, overruled
@@ -59,7 +59,8 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     account = Account(plan, run, missing)
     with account.open(), executor.listening(account.hear) as tell:
         for outcome in executor.map_unordered(train_and_publish, tasks, dataset, tell):
-            if isinstance(outcome.error, ZooError):
+            # What concerns all groups, as a full disk does, ends the run; a worker that dies concerns its group.
+            if isinstance(outcome.error, ZooError) and not isinstance(outcome.error, UnfinishedError):
                 raise outcome.error
             if outcome.error is not None:
                 account.failed(outcome.item.group, outcome.error)
