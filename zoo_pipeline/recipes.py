@@ -58,9 +58,9 @@ def load_configs(source: str, overrides: Sequence[str] = ()) -> list[ZooConfig]:
         try:
             configs.append(validate(run, where=source))
         except ConfigError as error:
-            lines |= dict.fromkeys(str(error).splitlines())
+            lines |= dict.fromkeys(error.args)
     if lines:
-        raise ConfigError("\n".join(lines))
+        raise ConfigError(*lines)
     return configs
 
 

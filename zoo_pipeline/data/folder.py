@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo_pipeline.data.encoded import EncodedImage, common_shape, decoded
+from zoo_pipeline.data.regular import check_regular
 from zoo_pipeline.data.rows import Rows
 from zoo_pipeline.errors import DataError
 
@@ -49,6 +50,7 @@ def _files(root: Path, part: Path) -> Sequence[Path]:
         )
     inside = root.resolve()
     for path in files:
+        check_regular(path)
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{path}: expected an image ({', '.join(SUFFIXES)}); remove or convert it")
         if not path.resolve().is_relative_to(inside):

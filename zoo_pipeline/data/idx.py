@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_pipeline.data.regular import check_regular
 from zoo_pipeline.errors import DataError
 
 _UNSIGNED_BYTE = 0x08
@@ -29,6 +30,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """
     header_bytes = 4 + 4 * dimensions
     try:
+        check_regular(path)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             header = file.read(header_bytes)
             sizes = _sizes(path, header, dimensions)

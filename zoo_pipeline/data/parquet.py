@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.data.encoded import EncodedImage, common_shape, decoded
+from zoo_pipeline.data.regular import check_regular
 from zoo_pipeline.data.rows import MOST_BYTES, Rows, check_size, pixels
 from zoo_pipeline.errors import DataError
 
@@ -65,6 +66,7 @@ def read_table(where: Path, files: Sequence[Path]) -> Any:
     size = 0
     try:
         for file in files:
+            check_regular(file)
             with pq.ParquetFile(file) as opened:
                 groups = (opened.metadata.row_group(number) for number in range(opened.num_row_groups))
                 size += sum(group.total_byte_size for group in groups)

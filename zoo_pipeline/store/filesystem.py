@@ -17,6 +17,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.store.regular import RegularFiles
 
 Buffer = bytes | memoryview
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -217,7 +218,7 @@ def reason(error: Exception) -> str:
 def _open(root: str) -> tuple[Any, str, bool]:
     """The filesystem of a root, the path in it, and whether it is this machine's."""
     if "://" not in root:
-        return LocalFileSystem(), root.rstrip("/"), True
+        return RegularFiles(), root.rstrip("/"), True
     if "::" in root or any(sign in root for sign in "*?["):
         raise StoreError(f"{root}: chained addresses (::) and patterns (*, ?, [) are not places to write to")
     try:
