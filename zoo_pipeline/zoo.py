@@ -50,13 +50,14 @@ class Zoo:
         manifest = run.manifest
         self.complete = manifest is not None
         if manifest is not None:
-            self._shards = [str(shard["shard"]) for shard in manifest["shards"]]
+            sizes = {str(line["shard"]): line["bytes"] for line in manifest["shards"]}
         else:
             names = [name for name in self.files.names(CHECKPOINTS) if name.endswith(".parquet")]
-            self._shards = [f"{CHECKPOINTS}/{name}" for name in sorted(names, key=_numbers)]
+            sizes = {f"{CHECKPOINTS}/{name}": None for name in sorted(names, key=_numbers)}
+        self._shards = list(sizes)
         if not self._shards:
             raise StoreError(f"{root}: has no checkpoints yet; run zoo train")
-        self._checkpoints = CheckpointFiles(self.files, self._shards, checkpoint_schema)
+        self._checkpoints = CheckpointFiles(self.files, sizes, checkpoint_schema)
 
     @property
     def layout(self) -> Layout:
@@ -158,7 +159,7 @@ class Zoo:
         named = [read_footer(self.files, name)["buffers"] for name in self._shards]
         if None in named:
             raise StoreError(f"{self.root}: has no buffers, as its networks have none")
-        return CheckpointFiles(self.files, [buffers["file"] for buffers in named], buffers_schema)
+        return CheckpointFiles(self.files, {buffers["file"]: buffers["bytes"] for buffers in named}, buffers_schema)
 
     def _architecture(self) -> Architecture:
         missing = [key for key in ("spec", "image_shape", "classes") if key not in self.spec]
