@@ -1,5 +1,6 @@
 """Datasets in folders of image files, one folder per class."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def _files(root: Path, part: Path) -> Sequence[Path]:
         check_regular(path)
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{path}: expected an image ({', '.join(SUFFIXES)}); remove or convert it")
-        if not path.resolve().is_relative_to(inside):
-            raise DataError(f"{path}: links to {path.resolve()}, outside of {root}; copy the file")
+        place = os.path.realpath(path)  # which, unlike Path.resolve, ends where a link leads to itself
+        if not Path(place).is_relative_to(inside):
+            raise DataError(f"{path}: links to {place}, outside of {root}; copy the file")
     return files
