@@ -187,7 +187,9 @@ class Zoo:
                 f"({type(error).__name__}: {error}); use weights() and layout"
             ) from None
         if tensors != self.layout:  # before a network is built that may be of any size
-            raise StoreError(f"{self.root}: spec.json and the shards are of different networks; use weights() and layout")
+            raise StoreError(
+                f"{self.root}: spec.json and the shards are of different networks; use weights() and layout"
+            )
         return architecture
 
     def _activation(self, model_id: int) -> str:

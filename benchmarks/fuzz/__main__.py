@@ -47,7 +47,9 @@ def main() -> None:
         found = targets(make_example(Path(folder) / "run"))
         for name, target in found.items():
             if options.target in (None, name):
-                tally = judge(name, target, round(options.cases * (1 if options.target else target.share)), options.seed)
+                tally = judge(
+                    name, target, round(options.cases * (1 if options.target else target.share)), options.seed
+                )
                 cases[name] = tally.total()
                 total += tally
     figures = {
@@ -67,7 +69,7 @@ def judge(name: str, target: Target, cases: int, seed: int) -> Counter[str]:
     def one(case: Any) -> None:
         if tally.total() >= cases:
             return
-        faulthandler.dump_traceback_later(_DEAF_S, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(_DEAF_S, exit=True, file=2)
         try:
             tally[target.judge(case)] += 1
         except Finding as finding:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from benchmarks.fuzz.damage import damaged
-from benchmarks.fuzz.verdicts import ACCEPTED, DAMAGE, UNEXPLAINED, Finding, asked
+from benchmarks.fuzz.verdicts import DAMAGE, UNEXPLAINED, Finding, asked
 from zoo_pipeline.data import Dataset, load_dataset
 from zoo_pipeline.data.idx import read_idx
 
@@ -148,7 +148,12 @@ def _sound() -> dict[str, list[tuple[str, dict[str, bytes]]]]:
     """Datasets to begin with, and some that are hostile as they are."""
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (12, 5, 5), np.uint8), np.arange(12) % 3
-    arrays = {"train_images": images[:8], "train_labels": labels[:8], "test_images": images[8:], "test_labels": labels[8:]}
+    arrays = {
+        "train_images": images[:8],
+        "train_labels": labels[:8],
+        "test_images": images[8:],
+        "test_labels": labels[8:],
+    }
     names = np.array(["cat", "dog", "eel"])[labels]
     npz = [
         arrays,
@@ -170,9 +175,13 @@ def _sound() -> dict[str, list[tuple[str, dict[str, bytes]]]]:
         pa.table(rows | {"shape": [[2**62, 4]] * 12}),
         pa.table(rows | {"image": [[float("nan")] * 4] * 12}),
     ]
-    parts = {f"{split}/{name}/{number}.png": _png(images[number]) for number, name in enumerate(names.tolist()) for split in ("train", "test")}
+    parts = {
+        f"{split}/{name}/{number}.png": _png(images[number])
+        for number, name in enumerate(names.tolist())
+        for split in ("train", "test")
+    }
     return {
-        "npz": [("x.npz", {"x.npz": data}) for data in [*map(_npz, npz), *map(_lying_npz, _LIES)]],
+        "npz": [("x.npz", {"x.npz": data}) for data in [*map(_npz, npz), *map(lying_npz, _LIES)]],
         "parquet": [
             *(("x.parquet", {"x.parquet": _parquet(table)}) for table in tables),
             ("", {"train.parquet": _parquet(tables[0]), "test-1.parquet": _parquet(tables[0])}),
@@ -204,7 +213,8 @@ _LIES = (
 )
 
 
-def _lying_npz(header: str) -> bytes:
+def lying_npz(header: str) -> bytes:
+    """A .npz of arrays with this header, whatever it says, and some bytes behind it."""
     text = header.encode()
     member = b"\x93NUMPY\x02\x00" + struct.pack("<I", len(text)) + text + bytes(1 << 16)
     buffer = io.BytesIO()

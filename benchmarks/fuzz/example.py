@@ -101,7 +101,7 @@ def make_example(place: Path) -> Example:
         line |= _with_buffers(place, line["shard"])
     (place / "manifest.json").write_text(json.dumps(manifest, indent=1))
     origin = Origin(1, str(directory.spec["spec_hash"]), {"threads": 1, "stack": 2, "capture": False}, 0, "")
-    arrays = {"fc1.weight": np.arange(12, dtype=np.float32).reshape(2, 6), "steps": np.arange(2)}
+    arrays: dict[str, Any] = {"fc1.weight": np.arange(12, dtype=np.float32).reshape(2, 6), "steps": np.arange(2)}
     publish_state(directory.files, TrainingState(origin, 2, arrays, {"train_loss": np.zeros((2, 2))}))
     return Example(place)
 

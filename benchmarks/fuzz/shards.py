@@ -104,7 +104,7 @@ def check_harm(case: Harm, example: Example, place: Path) -> str:
         state = asked(lambda: read_state(RunDirectory(str(run)).files, example.state))
         if state.error is None and not harmless:
             raise Finding(DAMAGE, f"{case.name}: a damaged state was read")
-    _check_bag(case, example, run, place)
+    _check_bag(case, run, place)
     if case.name.startswith("analysis/") and case.number % 4 == 0:
         commanded("report", str(run))
     errors = [answer for answer in (surveyed, verified, *read.values()) if answer.error is not None]
@@ -131,7 +131,7 @@ def _check_values(example: Example, read: dict[str, Any], *, strict: bool) -> No
             raise Finding(DAMAGE, f"other {what} than were written")
 
 
-def _check_bag(case: Harm, example: Example, run: Path, place: Path) -> None:
+def _check_bag(case: Harm, run: Path, place: Path) -> None:
     """The damaged shards as a bag of plain files."""
     folder = str(run / Path(case.name).parent)
     asked(lambda: gather(list(read_bags([find_source(folder, folder)]))))

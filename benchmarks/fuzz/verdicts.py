@@ -18,7 +18,7 @@ ACCEPTED, DOCUMENTED = "accepted", "documented"
 HANG, TRACEBACK, DAMAGE, UNEXPLAINED = "hang", "traceback", "accepted_damage", "unexplained"
 
 
-class Finding(AssertionError):
+class Finding(AssertionError):  # noqa: N818  (it is no error of the package's)
     """Something that no input may bring about.
 
     Attributes:
@@ -130,7 +130,9 @@ def _watched() -> Iterator[None]:
     try:
         yield
     except _TooLong as error:
-        raise Finding(HANG, f"no answer within {LONGEST_S:g} s\n{''.join(traceback.format_tb(error.__traceback__))}") from None
+        raise Finding(
+            HANG, f"no answer within {LONGEST_S:g} s\n{''.join(traceback.format_tb(error.__traceback__))}"
+        ) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

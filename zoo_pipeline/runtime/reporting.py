@@ -35,8 +35,8 @@ def write_report(root: str, name: str) -> str:
         page = render(report_data(zoo, name))
     except _NOT_AS_WRITTEN as error:  # what anybody may have written is looked at nowhere but here
         raise StoreError(
-            f"{root}: the analysis {name} or spec.json is not as docs/format.md says ({type(error).__name__}: {error}); "
-            f"run zoo analyze again with --overwrite"
+            f"{root}: the analysis {name} or spec.json is not as docs/format.md says "
+            f"({type(error).__name__}: {error}); run zoo analyze again with --overwrite"
         ) from None
     files.replace(REPORT, page.encode(errors="backslashreplace"))
     return files.at(REPORT)

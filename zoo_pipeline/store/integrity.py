@@ -66,7 +66,11 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
         read = dict(zip(names, pool.map(lambda name: _read(run, name, hashes.get(name)), names), strict=True))
     damaged = found["damaged"] | {name: one.fault for name, one in read.items() if one.fault}
     damaged |= _disagreements({name: one for name, one in read.items() if not one.fault})
-    if manifest is not None and MODELS not in found["missing"] and (fault := _fault_of_models(run, manifest, spec, read)):
+    if (
+        manifest is not None
+        and MODELS not in found["missing"]
+        and (fault := _fault_of_models(run, manifest, spec, read))
+    ):
         damaged[MODELS] = fault
     return found | {
         "damaged": dict(sorted(damaged.items())),
@@ -164,9 +168,7 @@ def _disagreements(read: dict[str, Read]) -> dict[str, str]:
     return faults
 
 
-def _fault_of_models(
-    run: RunDirectory, manifest: dict[str, Any], spec: dict[str, Any], read: dict[str, Read]
-) -> str:
+def _fault_of_models(run: RunDirectory, manifest: dict[str, Any], spec: dict[str, Any], read: dict[str, Read]) -> str:
     """models.parquet has to be the manifest's, and to list the models of the shards, each once."""
     told = manifest.get("models")
     try:

@@ -23,9 +23,7 @@ class CheckpointFiles:
         layout: which slice of the vectors is which tensor.
     """
 
-    def __init__(
-        self, files: Files, sizes: Mapping[str, int | None], schema: Callable[[Layout], pa.Schema]
-    ) -> None:
+    def __init__(self, files: Files, sizes: Mapping[str, int | None], schema: Callable[[Layout], pa.Schema]) -> None:
         """Look at the first file.
 
         Args:

@@ -8,7 +8,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 
 class RegularFiles(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """The local disk, without what waits, or never ends, when it is read: pipes, sockets, devices, and links to them."""
+    """The local disk, without what waits or never ends when it is read: pipes, sockets, devices, and links to them."""
 
     def _open(self, path: str, mode: str = "rb", *arguments: Any, **options: Any) -> Any:
         place = Path(path)

@@ -59,8 +59,8 @@ def open_shard(
             so that its header, which has no checksum, is read wrongly.
 
     Raises:
-        StoreError: absent, a folder, of another size, truncated, not Parquet, damaged where it is read, of a kind that pyarrow cannot
-            read, or two columns have one name.
+        StoreError: absent, a folder, of another size, truncated, not Parquet, damaged where it is read, of a
+            kind that pyarrow cannot read, a link out of the run, or two columns have one name.
     """
     if remedies is OF_A_RUN:
         check_no_way_out(files, name)
