@@ -184,3 +184,16 @@ def test_an_image_that_is_a_link_to_itself_is_told(tmp_path):
 def test_the_home_of_nobody_is_told():
     with pytest.raises(DataError, match="write the whole path"):
         load_dataset("~nobody-of-that-name/x.npz")
+
+
+@pytest.mark.parametrize("number", [hex(16**5_000), "1" * 5_000, "1" * 2_000])
+def test_a_number_of_thousands_of_digits_is_told(number, tmp_path):
+    (tmp_path / "r.yaml").write_text(f"name: {number}")
+    with pytest.raises(ConfigError, match=r"r.yaml: not readable as YAML"):
+        load_configs(str(tmp_path / "r.yaml"))
+
+
+def test_an_empty_idx_file_of_enormous_images_is_told(tmp_path):
+    (tmp_path / "x-ubyte").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 0]) + b"\xff" * 8)
+    with pytest.raises(DataError, match=r"declares 18446744065119617025 values, more than"):
+        read_idx(tmp_path / "x-ubyte", 3)
