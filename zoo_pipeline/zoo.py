@@ -50,15 +50,19 @@ class Zoo:
         self.spec: dict[str, Any] = run.spec
         manifest = run.manifest
         self.complete = manifest is not None
+        told = (manifest or {}).get("models")
+        size = told.get("bytes") if isinstance(told, dict) else None
+        self._models_bytes = size if isinstance(size, int) else None
+        self._sizes: dict[str, int | None]
         if manifest is not None:
-            sizes = {str(line["shard"]): line["bytes"] for line in manifest["shards"]}
+            self._sizes = {str(line["shard"]): line["bytes"] for line in manifest["shards"]}
         else:
             names = [name for name in self.files.names(CHECKPOINTS) if name.endswith(".parquet")]
-            sizes = {f"{CHECKPOINTS}/{name}": None for name in sorted(names, key=_numbers)}
-        self._shards = list(sizes)
+            self._sizes = {f"{CHECKPOINTS}/{name}": None for name in sorted(names, key=_numbers)}
+        self._shards = list(self._sizes)
         if not self._shards:
             raise StoreError(f"{root}: has no checkpoints yet; run zoo train")
-        self._checkpoints = CheckpointFiles(self.files, sizes, checkpoint_schema)
+        self._checkpoints = CheckpointFiles(self.files, self._sizes, checkpoint_schema)
 
     @property
     def layout(self) -> Layout:
@@ -82,7 +86,7 @@ class Zoo:
     @property
     def diverged(self) -> set[int]:
         """Ids of the models flagged in the shards as diverged."""
-        return {model_id for name in self._shards for model_id in read_footer(self.files, name)["diverged"]}
+        return {model_id for name in self._shards for model_id in self._footer(name)["diverged"]}
 
     @property
     def models(self) -> pa.Table:
@@ -93,7 +97,7 @@ class Zoo:
         """
         if not self.complete:
             raise StoreError(f"{self.root}: incomplete, models.parquet comes last; run zoo train with --resume")
-        with open_shard(self.files, MODELS) as file:
+        with open_shard(self.files, MODELS, size=self._models_bytes) as file:
             return file.read(use_threads=False)
 
     def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
@@ -131,7 +135,7 @@ class Zoo:
     @property
     def rows(self) -> int:
         """How many checkpoints there are."""
-        return sum(int(read_footer(self.files, name)["file_rows"]) for name in self._shards)
+        return sum(int(self._footer(name)["file_rows"]) for name in self._shards)
 
     def _shares(self, name: str, diverged: frozenset[int]) -> tuple[FileShare, ...]:
         with open_shard(self.files, name) as shard:
@@ -158,9 +162,12 @@ class Zoo:
         module.load_state_dict(tensors)
         return module.eval()  # as it was when it was measured, whatever it normalises by
 
+    def _footer(self, name: str) -> dict[str, Any]:
+        return read_footer(self.files, name, self._sizes[name])
+
     @cached_property
     def _buffers(self) -> CheckpointFiles:
-        named = [read_footer(self.files, name)["buffers"] for name in self._shards]
+        named = [self._footer(name)["buffers"] for name in self._shards]
         if None in named:
             raise StoreError(f"{self.root}: has no buffers, as its networks have none")
         return CheckpointFiles(self.files, {buffers["file"]: buffers["bytes"] for buffers in named}, buffers_schema)

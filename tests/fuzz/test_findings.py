@@ -206,3 +206,14 @@ def test_thousands_of_keys_are_read_at_once_and_repeated_ones_are_named(tmp_path
     (tmp_path / "r.yaml").write_bytes(b"#" * (1 << 17) + b"#")
     with pytest.raises(ConfigError, match=r"larger than 131072 bytes"):
         load_configs(str(tmp_path / "r.yaml"))
+
+
+def test_a_file_of_the_run_in_the_place_of_another_is_never_read_as_that(run):
+    first = run / "checkpoints/group-00000.parquet"
+    assert first.stat().st_size != (run / SHARD).stat().st_size
+    (run / SHARD).write_bytes(first.read_bytes())
+    (run / "models.parquet").write_bytes(first.read_bytes())
+    zoo = Zoo(str(run))
+    for read in (zoo.weights, zoo.buffers, lambda: zoo.diverged, lambda: zoo.models, lambda: zoo.bag().weights):
+        with pytest.raises(StoreError, match=r"parquet: has [\d,]+ bytes, expected [\d,]+;"):
+            read()

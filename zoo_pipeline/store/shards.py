@@ -86,13 +86,18 @@ def open_shard(
         raise StoreError(f"{files.at(name)}: damaged or not Parquet ({reason(error)}); {remedies.damaged}") from None
 
 
-def read_footer(files: Files, name: str) -> dict[str, Any]:
+def read_footer(files: Files, name: str, size: int | None = None) -> dict[str, Any]:
     """What a shard says of itself, as docs/format.md has it, and `file_rows`, the number of rows it really holds.
+
+    Args:
+        files: where it lies.
+        name: its path there.
+        size: as of `open_shard`.
 
     Raises:
         StoreError: as `open_shard`, or the footer is not one.
     """
-    with open_shard(files, name) as shard:
+    with open_shard(files, name, size=size) as shard:
         text = (shard.schema_arrow.metadata or {}).get(SHARD_KEY, b"{}")
         rows = shard.metadata.num_rows
     try:
