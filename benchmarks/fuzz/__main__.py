@@ -28,7 +28,7 @@ from benchmarks.fuzz.verdicts import ACCEPTED, DAMAGE, DOCUMENTED, HANG, TRACEBA
 from benchmarks.machine import hardware
 
 _KINDS = (DOCUMENTED, ACCEPTED, HANG, TRACEBACK, DAMAGE, UNEXPLAINED)
-_DEAF_S = 60  # a case that does not hear the alarm ends the command, which then has no JSON line
+_DEAF_S = 600  # a case that does not hear the alarm ends the command, which then has no JSON line
 _SHOWN = 2_500  # characters of a finding, and of its case
 
 

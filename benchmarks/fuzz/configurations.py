@@ -130,7 +130,7 @@ _PATHS = (
 _VALUES = (
     *("", "null", "[]", "{}", "[1, 2]", "{a: 1}", "-1", "1e400", ".nan", "-.inf", "true", "[*a]", "&a x", "]", "'"),
     *("!!python/name:os.system", "\x00", "\udcff", "[digits, tetris]", "{learning_rate: [1, 1]}", "9" * 5_000),
-    *("65536", "[65536, 65536]", "100000", "a: b: c"),
+    *("65536", "[65536, 65536]", "20000", "a: b: c"),
 )
 _PLANNED = re.compile(r"checkpoints/group-\d{5}(-epochs-\d{4,}-\d{4,})?\.parquet")
 

@@ -2,6 +2,7 @@
 
 import io
 import signal
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -13,6 +14,7 @@ from zoo_pipeline.cli import main
 from zoo_pipeline.errors import ZooError
 
 LONGEST_S = 10.0
+_WHOLE, _WAITING = 0.9, 0.03  # shares of a processor: all of it; so little that the process must be waiting
 LONGEST_LINE = 4_000  # characters: a path may have as many
 ACCEPTED, DOCUMENTED = "accepted", "documented"
 HANG, TRACEBACK, DAMAGE, UNEXPLAINED = "hang", "traceback", "accepted_damage", "unexplained"
@@ -122,17 +124,22 @@ def _content(stream: io.TextIOWrapper) -> str:
 
 @contextmanager
 def _watched() -> Iterator[None]:
-    def ring(_signal: int, _frame: FrameType | None) -> None:
-        raise _TooLong
+    """End what gives no answer within `LONGEST_S`; on a busy machine, within as many seconds of its own computing."""
+    before, computed = time.process_time(), [0.0]
 
-    before = signal.signal(signal.SIGALRM, ring)
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        computed.append(time.process_time() - before)
+        if computed[-1] >= LONGEST_S * _WHOLE or computed[-1] - computed[-2] < LONGEST_S * _WAITING:
+            raise _TooLong
+        signal.setitimer(signal.ITIMER_REAL, LONGEST_S)  # others had the processor
+
+    earlier = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, LONGEST_S)
     try:
         yield
     except _TooLong as error:
-        raise Finding(
-            HANG, f"no answer within {LONGEST_S:g} s\n{''.join(traceback.format_tb(error.__traceback__))}"
-        ) from None
+        where = "".join(traceback.format_tb(error.__traceback__))
+        raise Finding(HANG, f"no answer within {LONGEST_S:g} s\n{where}") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, earlier)
