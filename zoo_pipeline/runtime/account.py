@@ -20,6 +20,9 @@ from zoo_pipeline.store.pulse import BEAT_EVERY_S, beat, still
 from zoo_pipeline.store.rundir import RunDirectory
 
 
+ENDS_WITHIN_S = 5.0  # that a beat is waited for which a slow store holds up
+
+
 @dataclass(frozen=True)
 class GroupFailure:
     """A group that could not be trained, the traceback of why, and the file that has both, if it could be written."""
@@ -75,7 +78,7 @@ class Account:
         finally:
             ended.set()
             if self._missing:
-                heart.join()
+                heart.join(ENDS_WITHIN_S)
                 still(self._run)
             log("training ended", run=self._run.root, trained=len(self.works), failed=len(self.failures))
 
