@@ -19,7 +19,6 @@ from zoo_pipeline.store.failures import forget_failure, report_failure
 from zoo_pipeline.store.pulse import BEAT_EVERY_S, beat, still
 from zoo_pipeline.store.rundir import RunDirectory
 
-
 ENDS_WITHIN_S = 5.0  # that a beat is waited for which a slow store holds up
 
 

@@ -20,8 +20,8 @@ from zoo_pipeline.store.shards import open_shard
 def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
     """Write models.parquet and then the manifest, which declares the run complete; remove what is left besides.
 
-    That is: states, failure reports, the pulse of killed drivers, and what killed writers left. What cannot be removed stays: the run is complete
-    with it, too, `zoo status` counts the states, and the next call removes them.
+    That is: states, failure reports, the pulse of killed drivers, and what killed writers left. What cannot be removed
+    stays: the run is complete with it, too, `zoo status` counts the states, and the next call removes them.
 
     Raises:
         StoreError: a manifest is there that describes other files.
