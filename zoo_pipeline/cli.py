@@ -11,6 +11,7 @@ from rich.console import Console
 from zoo_pipeline import workflow
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, ZooError
+from zoo_pipeline.store.options import StorageOptions, use_storage_options
 from zoo_pipeline.tables import engine_line, plan_table, status_table, summary_table, totals, training_table, zoos_table
 from zoo_pipeline.workflow import Options
 
@@ -45,6 +46,10 @@ ExecutorName = Annotated[Literal["ray", "inline"], typer.Option("--executor", he
 RayAddress = Annotated[str | None, typer.Option("--ray-address", help="local, auto or host:port; else RAY_ADDRESS")]
 Memory = Annotated[
     str, typer.Option("--memory", metavar="BYTES", help="for weights, where there are too many to hold, such as 4GiB")
+]
+Storage = Annotated[
+    list[str],
+    typer.Option("--storage-option", metavar="KEY=VALUE", help="for the driver of s3:// and the like; repeatable"),
 ]
 Name = Annotated[str, typer.Option("--name", help="name of the analysis")]
 AllPublished = Annotated[bool, typer.Option("--all-published", help="all published zoos, a line each, and totals")]
@@ -93,8 +98,10 @@ def train(
     overwrite: Overwrite = False,
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Train a zoo and write its checkpoints."""
+    use_storage_options(StorageOptions.parse(storage))
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address)
     runs = workflow.each_run(options)
     results = []
@@ -115,8 +122,10 @@ def analyze(
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
     memory: Memory = workflow.DEFAULT_MEMORY,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Recover trajectories from weights alone, and score them where the truth is known."""
+    use_storage_options(StorageOptions.parse(storage))
     if out is None:
         if len(inputs) > 1 or layout is not None:
             raise ConfigError("several inputs, and files with --layout, need --out DIR, where their analysis goes")
@@ -129,8 +138,9 @@ def analyze(
 
 
 @app.command()
-def report(run: Run, name: Name = workflow.DEFAULT_ANALYSIS) -> None:
+def report(run: Run, name: Name = workflow.DEFAULT_ANALYSIS, storage: Storage = []) -> None:  # noqa: B006
     """Write the run's report.html."""
+    use_storage_options(StorageOptions.parse(storage))
     console.print(f"report: {workflow.report(run, name)}", soft_wrap=True)
 
 
@@ -145,8 +155,10 @@ def run_all(
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
     memory: Memory = workflow.DEFAULT_MEMORY,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Train, analyze and report in one go."""
+    use_storage_options(StorageOptions.parse(storage))
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, memory)
     runs = workflow.each_run(options)
     results = []
@@ -161,8 +173,9 @@ def run_all(
 
 
 @app.command()
-def status(run: Run, as_json: AsJson = False) -> None:
+def status(run: Run, as_json: AsJson = False, storage: Storage = []) -> None:  # noqa: B006
     """Say what of a run is done, missing or damaged."""
+    use_storage_options(StorageOptions.parse(storage))
     found = workflow.status(run)
     if as_json:
         print(json.dumps(found, indent=1))
@@ -171,8 +184,9 @@ def status(run: Run, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def verify(run: Run, as_json: AsJson = False) -> None:
+def verify(run: Run, as_json: AsJson = False, storage: Storage = []) -> None:  # noqa: B006
     """Read all of a run and say what is damaged; exit code 1 where something is, or is missing."""
+    use_storage_options(StorageOptions.parse(storage))
     found = workflow.status(run, whole=True)
     if as_json:
         print(json.dumps(found, indent=1))

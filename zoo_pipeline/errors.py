@@ -15,3 +15,7 @@ class DataError(ZooError):
 
 class StoreError(ZooError):
     """A run directory or bag that cannot be read or written."""
+
+
+class UnreachableError(StoreError):
+    """A remote store does not answer, or refuses; says nothing about what lies there."""

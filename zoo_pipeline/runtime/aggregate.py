@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 
 from zoo_pipeline.runtime.executor import ANALYSIS
 from zoo_pipeline.runtime.ray_words import unfinished
+from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
 
 RESTARTS = 8  # of an actor whose worker or node died; what it was doing is done again
 WAITING = 2  # items per actor, so that none waits for the driver
@@ -25,7 +26,7 @@ def aggregate_actors(actors: int, threads: int = 1) -> "Iterator[AggregateCrew]"
         threads: of torch in each, and CPUs that it takes.
     """
     remote = ray.remote(num_cpus=threads, max_restarts=RESTARTS, max_task_retries=RESTARTS)(_Aggregate)
-    crew = AggregateCrew([remote.remote(threads) for _ in range(actors)])
+    crew = AggregateCrew([remote.remote(threads, storage_options()) for _ in range(actors)])
     try:
         yield crew
     finally:
@@ -97,7 +98,8 @@ class AggregateCrew:
 class _Aggregate:
     """One of the actors; all that it knows comes with what it is asked to do, so that any other can do it again."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, storage: StorageOptions) -> None:
+        use_storage_options(storage)
         torch.set_num_threads(threads)
 
     def __repr__(self) -> str:

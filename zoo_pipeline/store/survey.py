@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from zoo_pipeline.counts import plural
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.ranges import shard_name
 from zoo_pipeline.store.analyses import analysis_exists
 from zoo_pipeline.store.rundir import ANALYSIS, CHECKPOINTS, MODELS, REPORT, STATES, RunDirectory
@@ -68,6 +68,8 @@ def _look(run: RunDirectory, name: str, spec_hash: str, line: dict[str, Any] | N
     try:
         footer, size = read_footer(run.files, name), run.files.size(name)
         return footer, _fault(run, footer, size, spec_hash, line)
+    except UnreachableError:
+        raise
     except StoreError as error:
         return {}, str(error)
 

@@ -1,0 +1,1 @@
+"""Faults on purpose: runs that are disturbed, held against one that is not."""
