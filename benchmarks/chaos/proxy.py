@@ -13,9 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 STALL_S = 3.0  # of a time-out, at most; more than the client waits
-PASSING = ("500", "503", "reset", "timeout", "lost answer")  # what a client can survive by asking again
+LOST = "lost answer"  # to a request that was carried out
+PASSING = ("500", "503", "reset", "timeout", LOST)  # what a client can survive by asking again
 EXPIRED = "expired credentials"
 _CODES = {"500": "InternalError", "503": "SlowDown"}
+_WRITES = ("PUT", "POST", "DELETE")
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 
 
@@ -56,15 +58,15 @@ class FaultyProxy:
                 return "reset"
             if self.expired:
                 return EXPIRED
-            fits = [kind for kind in self._next if kind != "lost answer" or method in ("PUT", "POST", "DELETE")]
+            fits = [kind for kind in self._next if kind != LOST or method in _WRITES]
             if fits:
                 self._next.remove(fits[0])
                 return self._count(fits[0])
             if self.left <= 0 or self._random.random() >= self.rate:
                 return ""
-            kind = self._random.choice(self.kinds)
-            if kind == "lost answer" and method not in ("PUT", "POST", "DELETE"):
-                return ""
+            writes = method in _WRITES  # few requests are, so half of their faults are lost answers
+            kinds = [kind for kind in self.kinds if kind != LOST]
+            kind = LOST if writes and LOST in self.kinds and self._random.random() < 0.5 else self._random.choice(kinds)
             self.left -= 1
             return self._count(kind)
 
@@ -102,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     proxy: FaultyProxy
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
     def _handle(self) -> None:
@@ -124,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(int(fault), {}, _error(_CODES[fault], "Please try again."))
         else:
             status, headers, answer = self._forward(body)
-            if fault == "lost answer":
+            if fault == LOST:
                 self._reset()
             else:
                 self._answer(status, headers, answer)

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+
 from benchmarks.chaos.proxy import FaultyProxy, serving
 from benchmarks.chaos.servers import PYTHON_VARIABLE, ministack_python, s3_server
-
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.options import StorageOptions, use_storage_options
 
