@@ -19,3 +19,7 @@ class StoreError(ZooError):
 
 class UnfinishedError(ZooError):
     """Work that Ray gave up on, because its worker died as often as it was begun again."""
+
+
+class UnreachableError(StoreError):
+    """A remote store does not answer, or refuses; says nothing about what lies there."""

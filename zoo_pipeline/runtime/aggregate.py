@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 
 from zoo_pipeline.runtime.executor import ANALYSIS
 from zoo_pipeline.runtime.ray_words import unfinished
+from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
 from zoo_pipeline.trajectories.crew import computed
 
 RESTARTS = 8  # of an actor whose worker or node died; what it was doing is done again
@@ -31,7 +32,7 @@ def aggregate_actors(actors: int, threads: int = 1) -> "Iterator[AggregateCrew]"
     """
     remote = ray.remote(num_cpus=threads, max_restarts=RESTARTS, max_task_retries=RESTARTS)(_Aggregate)
     sharing = _sharing_gpus(remote, actors, threads)
-    crew = AggregateCrew([*sharing, *(remote.remote(threads) for _ in range(actors - len(sharing)))])
+    crew = AggregateCrew([*sharing, *(remote.remote(threads, storage_options()) for _ in range(actors - len(sharing)))])
     try:
         yield crew
     finally:
@@ -44,7 +45,7 @@ def _sharing_gpus(remote: Any, actors: int, threads: int) -> list[Any]:
     most = min(actors, ACTORS_PER_GPU * int(ray.available_resources().get("GPU", 0)))
     calls = {}
     for _ in range(most):
-        actor = remote.options(num_gpus=1 / ACTORS_PER_GPU).remote(threads)
+        actor = remote.options(num_gpus=1 / ACTORS_PER_GPU).remote(threads, storage_options())
         calls[actor.where.remote()] = actor
     started, late = ray.wait(list(calls), num_returns=most, timeout=GPU_WAIT_S) if most else ([], [])
     for call in late:
@@ -116,7 +117,8 @@ class AggregateCrew:
 class _Aggregate:
     """One of the actors; all that it knows comes with what it is asked to do, so that any other can do it again."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, storage: StorageOptions) -> None:
+        use_storage_options(storage)
         torch.set_num_threads(threads)
         # An actor without a GPU may still see all of the machine's, so Ray is asked first.
         self._device = "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"

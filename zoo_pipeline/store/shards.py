@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.store.filesystem import Files, reason
+from zoo_pipeline.store.faults import reason
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.remedies import OF_A_RUN, Remedies
 from zoo_pipeline.store.rows import RangeRows
 from zoo_pipeline.store.schema import LAYOUT_KEY, SHARD_KEY, buffers_schema, checkpoint_schema
@@ -56,7 +57,7 @@ def open_shard(files: Files, name: str, remedies: Remedies = OF_A_RUN) -> Iterat
             read, or two columns have one name.
     """
     try:
-        with files.filesystem.open(files.at(name), "rb") as file:
+        with files.open(name) as file:
             shard = pq.ParquetFile(file, page_checksum_verification=True)
             twice = [column for column, times in Counter(shard.schema_arrow.names).items() if times > 1]
             if twice:
