@@ -1,8 +1,17 @@
 """The errors that a user can cause: one line each that says what, where, got, expected and what to do."""
 
+_MOST_CHARACTERS = 2_000  # of a line; what is longer loses its middle
+
 
 class ZooError(Exception):
-    """Base of all errors shown to a user as one line, with exit code 2."""
+    """Base of all errors shown to a user as one line, with exit code 2; every further argument is another line.
+
+    Names and values that a line quotes may hold anything: what a terminal would not print but obey is written as an
+    escape sequence, line breaks among it, and the middle of what is far too long is left out.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(_line(str(argument)) for argument in self.args)
 
 
 class ConfigError(ZooError):
@@ -23,3 +32,14 @@ class UnfinishedError(ZooError):
 
 class UnreachableError(StoreError):
     """A remote store does not answer, or refuses; says nothing about what lies there."""
+
+
+def _line(text: str) -> str:
+    """Text as one printable line.
+
+    >>> print(_line("a" + chr(27) + "[2J" + chr(10) + "b"))
+    a\\x1b[2J\\nb
+    """
+    if len(text) > _MOST_CHARACTERS:
+        text = f"{text[: _MOST_CHARACTERS // 2]} … {text[-_MOST_CHARACTERS // 2 :]}"
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -32,7 +32,7 @@ def validate(tree: dict[str, Any], where: str) -> ZooConfig:
             each for each in error.errors(include_url=False) if not (each["type"] == "too_short" and each["input"])
         ]
         lines = [f"{where}: {_line(details)}" for details in mistakes]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError(*lines) from None
 
 
 def nearest(word: str, allowed: Sequence[str]) -> str:

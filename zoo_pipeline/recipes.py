@@ -17,6 +17,7 @@ from zoo_pipeline.mistakes import nearest, validate
 _FOLDERS = (Path(__file__).parents[1] / "jobs" / "recipes", Path(__file__).parent / "recipes")
 _PUBLISHED = "published"  # the folder of the published zoos among the recipes
 _MAX_BYTES = 1 << 20
+_MAX_BITS = 4_096  # of a whole number
 
 
 def recipe_names() -> list[str]:
@@ -58,9 +59,9 @@ def load_configs(source: str, overrides: Sequence[str] = ()) -> list[ZooConfig]:
         try:
             configs.append(validate(run, where=source))
         except ConfigError as error:
-            lines |= dict.fromkeys(str(error).splitlines())
+            lines |= dict.fromkeys(error.args)
     if lines:
-        raise ConfigError("\n".join(lines))
+        raise ConfigError(*lines)
     return configs
 
 
@@ -165,6 +166,12 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError("aliases (*name) are not used in recipes")
         return super().compose_node(parent, index)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value = int(super().construct_yaml_int(node))
+        if value.bit_length() > _MAX_BITS:  # Python refuses to write out what is much longer
+            raise yaml.MarkedYAMLError(problem="a number of far too many digits", problem_mark=node.start_mark)
+        return value
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         repeated = {str(key) for key in keys if keys.count(key) > 1}
@@ -173,6 +180,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver(  # PyYAML follows YAML 1.1, where 1e-3 is text
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )

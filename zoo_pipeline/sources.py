@@ -91,6 +91,8 @@ def layout_file(path: Path) -> Layout:
         ConfigError: it cannot be read, or is none.
     """
     try:
+        if path.exists() and not path.is_file():  # to open a named pipe waits for somebody who writes to it
+            raise ConfigError(f"--layout {path}: is no file; name a JSON file")
         return Layout.from_json(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"--layout {path}: cannot be read: {error.strerror}") from None

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from zoo_pipeline.architecture import Architecture
+from zoo_pipeline.axes import Activation
 from zoo_pipeline.config import ZooSpec
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
@@ -50,13 +51,14 @@ class Zoo:
         manifest = run.manifest
         self.complete = manifest is not None
         if manifest is not None:
-            self._shards = [str(shard["shard"]) for shard in manifest["shards"]]
+            sizes = {str(line["shard"]): line["bytes"] for line in manifest["shards"]}
         else:
             names = [name for name in self.files.names(CHECKPOINTS) if name.endswith(".parquet")]
-            self._shards = [f"{CHECKPOINTS}/{name}" for name in sorted(names, key=_numbers)]
+            sizes = {f"{CHECKPOINTS}/{name}": None for name in sorted(names, key=_numbers)}
+        self._shards = list(sizes)
         if not self._shards:
             raise StoreError(f"{root}: has no checkpoints yet; run zoo train")
-        self._checkpoints = CheckpointFiles(self.files, self._shards, checkpoint_schema)
+        self._checkpoints = CheckpointFiles(self.files, sizes, checkpoint_schema)
 
     @property
     def layout(self) -> Layout:
@@ -144,7 +146,10 @@ class Zoo:
         weights = self.weights([model_id], [epoch])
         if len(weights) == 0:
             raise StoreError(f"{self.root}: has no checkpoint of model {model_id} after epoch {epoch}")
-        module = build(self._architecture(), self._activation(model_id))
+        architecture, activation = self._architecture(), self._activation(model_id)
+        if activation not in get_args(get_args(Activation)[0]):
+            raise StoreError(f"{self.root}: this version has no activation {activation}; use weights() and layout")
+        module = build(architecture, activation)
         tensors = self.layout.unflatten(torch.from_numpy(weights[0]))
         if any(True for _ in module.buffers()):
             tensors |= self.buffer_layout.unflatten(torch.from_numpy(self.buffers([model_id], [epoch])[0]))
@@ -158,7 +163,7 @@ class Zoo:
         named = [read_footer(self.files, name)["buffers"] for name in self._shards]
         if None in named:
             raise StoreError(f"{self.root}: has no buffers, as its networks have none")
-        return CheckpointFiles(self.files, [buffers["file"] for buffers in named], buffers_schema)
+        return CheckpointFiles(self.files, {buffers["file"]: buffers["bytes"] for buffers in named}, buffers_schema)
 
     def _architecture(self) -> Architecture:
         missing = [key for key in ("spec", "image_shape", "classes") if key not in self.spec]
@@ -166,14 +171,26 @@ class Zoo:
             raise StoreError(
                 f"{self.root}: spec.json lacks {', '.join(missing)}, so what network this is; use weights() and layout"
             )
-        spec = self.spec["spec"]
-        return Architecture(
-            name=spec["model"]["architecture"],
-            input_shape=tuple(self.spec["image_shape"]),
-            classes=self.spec["classes"],
-            hidden=tuple(spec["model"]["hidden"]),
-            bias=spec["model"]["bias"],
-        )
+        try:
+            model, (channels, height, width) = self.spec["spec"]["model"], map(int, self.spec["image_shape"])
+            architecture = Architecture(
+                name=model["architecture"],
+                input_shape=(channels, height, width),
+                classes=int(self.spec["classes"]),
+                hidden=tuple(map(int, model["hidden"])),
+                bias=bool(model["bias"]),
+            )
+            tensors = Layout.of(architecture.tensors)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise StoreError(
+                f"{self.root}: spec.json does not say as docs/format.md does what network this is "
+                f"({type(error).__name__}: {error}); use weights() and layout"
+            ) from None
+        if tensors != self.layout:  # before a network is built that may be of any size
+            raise StoreError(
+                f"{self.root}: spec.json and the shards are of different networks; use weights() and layout"
+            )
+        return architecture
 
     def _activation(self, model_id: int) -> str:
         """The nonlinearity of a model: from its row, or as long as there is none, from the specification."""
@@ -181,7 +198,10 @@ class Zoo:
             models = self.models
             if "activation" not in models.column_names:
                 raise StoreError(f"{self.root}: {MODELS} has no column activation; use weights() and layout")
-            return str(models.filter(pc.equal(models["model_id"], model_id))["activation"][0].as_py())
+            rows = models.filter(pc.equal(models["model_id"], model_id))
+            if not len(rows):
+                raise StoreError(f"{self.root}: {MODELS} does not list model {model_id}; run zoo verify")
+            return str(rows["activation"][0].as_py())
         spec = {key: value for key, value in self.spec["spec"].items() if key in ZooSpec.model_fields}
         try:
             zoo = ZooSpec.model_validate_json(json.dumps(spec))

@@ -26,9 +26,7 @@ def main() -> None:
     """Disturb, and print one JSON line last."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--kills", type=int, metavar="N", help="runs with one kill each: a worker, a node or the driver"
-    )
+    what.add_argument("--kills", type=int, metavar="N", help="runs with one kill each: a worker, a node or the driver")
     what.add_argument("--storage-errors", type=int, metavar="N", help="errors to inject between runs and an S3 server")
     what.add_argument("--overhead", type=int, metavar="REPEATS", help="time an undisturbed run against plain files")
     parser.add_argument("--server", choices=SERVERS, default="moto", help="which S3 server")

@@ -1,11 +1,13 @@
 """Datasets in folders of image files, one folder per class."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from zoo_pipeline.data.encoded import EncodedImage, common_shape, decoded
+from zoo_pipeline.data.regular import check_regular
 from zoo_pipeline.data.rows import Rows
 from zoo_pipeline.errors import DataError
 
@@ -49,8 +51,10 @@ def _files(root: Path, part: Path) -> Sequence[Path]:
         )
     inside = root.resolve()
     for path in files:
+        check_regular(path)
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{path}: expected an image ({', '.join(SUFFIXES)}); remove or convert it")
-        if not path.resolve().is_relative_to(inside):
-            raise DataError(f"{path}: links to {path.resolve()}, outside of {root}; copy the file")
+        place = os.path.realpath(path)  # which, unlike Path.resolve, ends where a link leads to itself
+        if not Path(place).is_relative_to(inside):
+            raise DataError(f"{path}: links to {place}, outside of {root}; copy the file")
     return files

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo_pipeline.data.regular import check_regular
 from zoo_pipeline.errors import DataError
 
 _UNSIGNED_BYTE = 0x08
-_MAX_VALUES = 1 << 31
+_MAX_VALUES = 1 << 28  # five times those of the largest file of MNIST
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -29,6 +30,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """
     header_bytes = 4 + 4 * dimensions
     try:
+        check_regular(path)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             header = file.read(header_bytes)
             sizes = _sizes(path, header, dimensions)
@@ -49,6 +51,6 @@ def _sizes(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:
             f"unsigned bytes with {expected.hex()}; fetch the file again"
         )
     sizes = tuple(int(size) for size in np.frombuffer(header[4:], dtype=">u4"))
-    if prod(sizes) > _MAX_VALUES:
-        raise DataError(f"{path}: declares {prod(sizes)} values, more than {_MAX_VALUES}; fetch the file again")
+    if (values := prod(size or 1 for size in sizes)) > _MAX_VALUES:  # a size of 0 does not excuse the others
+        raise DataError(f"{path}: declares {values} values, more than {_MAX_VALUES}; fetch the file again")
     return sizes

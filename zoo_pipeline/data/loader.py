@@ -42,7 +42,11 @@ def load_dataset(dataset: str, data_dir: Path | None = None) -> Dataset:
                 f"{dataset}: no such dataset{f' (did you mean {matches[0]}?)' if matches else ''}; "
                 f"expected one of {', '.join(BUILT_IN)}, or the path of a .npz or .parquet file or of a folder"
             )
-        return load_local(Path(dataset).expanduser())
+        try:
+            path = Path(dataset).expanduser()
+        except RuntimeError as error:
+            raise DataError(f"{dataset}: {error}; write the whole path") from None
+        return load_local(path)
     loaded = _load(dataset, data_dir)
     declared = BUILT_IN[dataset].content_sha256
     if declared is not None and loaded.content_sha256 != declared:

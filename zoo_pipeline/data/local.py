@@ -10,6 +10,7 @@ from zoo_pipeline.data.folder import read_folder
 from zoo_pipeline.data.labels import class_numbers
 from zoo_pipeline.data.npz import read_npz
 from zoo_pipeline.data.parquet import read_parquet
+from zoo_pipeline.data.regular import check_regular
 from zoo_pipeline.data.rows import Rows
 from zoo_pipeline.data.standardisation import standardised
 from zoo_pipeline.errors import DataError
@@ -40,6 +41,7 @@ def _read(path: Path) -> tuple[Rows, Rows]:
         raise DataError(f"{path}: no such file or folder; expected .npz, .parquet or a folder")
     if path.is_dir():
         return read_parquet(path) if any(path.glob("*.parquet")) else read_folder(path)
+    check_regular(path)
     match path.suffix:
         case ".npz":
             return read_npz(path)

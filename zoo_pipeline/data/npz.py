@@ -1,7 +1,7 @@
 """Datasets in one .npz file, as `numpy.savez` writes them."""
 
 import zipfile
-import zlib
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ def read_npz(path: Path) -> tuple[Rows, Rows]:
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = {name: _read(path, archive, name) for name in ARRAYS}
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, the decompressors and NumPy's parser of headers raise a dozen kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path}: cannot be read as .npz: {reason}; write it anew with numpy.savez") from error
     train, test = (
         Rows(pixels(f"{path}: {part}_images", arrays[f"{part}_images"]), arrays[f"{part}_labels"])
@@ -49,5 +51,10 @@ def _read(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     if dtype.hasobject:
         raise DataError(f"{path}: {name} holds pickled objects, which are not read; convert it to numbers or text")
     check_size(f"{path}: {name}", shape)
+    size = archive.getinfo(member).file_size
+    if not 0 <= prod(shape) * dtype.itemsize <= size:  # before so much is allocated
+        raise DataError(
+            f"{path}: {name} declares shape {shape} of {dtype}, but has {size:,} bytes; write it anew with numpy.savez"
+        )
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)

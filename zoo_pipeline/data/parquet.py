@@ -1,6 +1,7 @@
 """Images and labels in Parquet: encoded images, as the Hugging Face hub stores them, or plain numbers."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.data.encoded import EncodedImage, common_shape, decoded
+from zoo_pipeline.data.regular import check_regular
 from zoo_pipeline.data.rows import MOST_BYTES, Rows, check_size, pixels
 from zoo_pipeline.errors import DataError
 
@@ -65,6 +67,7 @@ def read_table(where: Path, files: Sequence[Path]) -> Any:
     size = 0
     try:
         for file in files:
+            check_regular(file)
             with pq.ParquetFile(file) as opened:
                 groups = (opened.metadata.row_group(number) for number in range(opened.num_row_groups))
                 size += sum(group.total_byte_size for group in groups)
@@ -179,7 +182,7 @@ def _flat_shape(where: Path, table: Any, length: int) -> tuple[int, ...]:
     """The shape of images stored as flat lists."""
     if "shape" in table.column_names:
         shapes = sorted(set(map(tuple, _numbers(f"{where}: column shape", table["shape"]).tolist())))
-        if len(shapes) > 1 or int(np.prod(shapes[0])) != length:
+        if len(shapes) > 1 or min(shapes[0]) < 1 or prod(shapes[0]) != length:
             raise DataError(f"{where}: column shape holds {shapes[:2]}, but lists of {length} values; correct it")
         return shapes[0]
     side = round(length**0.5)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ from zoo_pipeline.trajectories.modes import EXACT_UP_TO
 from zoo_pipeline.zoo import Zoo
 
 _WHERE_SET = ("momentum", "weight_decay", "dropout", "label_noise")  # shown where they are not 0
+_NOT_AS_WRITTEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, pa.ArrowException)
 _MOST_PLACES = 4  # that are named
 
 
@@ -29,7 +31,14 @@ def write_report(root: str, name: str) -> str:
         StoreError: there is no such analysis, or the run cannot be read or written.
     """
     zoo, files = Zoo(root), Files(root)
-    files.replace(REPORT, render(report_data(zoo, name)).encode())
+    try:
+        page = render(report_data(zoo, name))
+    except _NOT_AS_WRITTEN as error:  # what anybody may have written is looked at nowhere but here
+        raise StoreError(
+            f"{root}: the analysis {name} or spec.json is not as docs/format.md says "
+            f"({type(error).__name__}: {error}); run zoo analyze again with --overwrite"
+        ) from None
+    files.replace(REPORT, page.encode(errors="backslashreplace"))
     return files.at(REPORT)
 
 

@@ -114,7 +114,7 @@ def read_analysis(files: Files, name: str) -> Analysis:
     try:
         tables = {table: _read_table(files, f"{folder}/{table}.parquet") for table in TABLES}
         summary = json.loads(files.read(f"{folder}/summary.json"))
-    except (pa.ArrowInvalid, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{files.at(folder)}: damaged ({error}); run zoo analyze again with --overwrite") from None
     return Analysis(summary=summary, **tables)
 

@@ -19,6 +19,7 @@ from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.store import disk, patience
 from zoo_pipeline.store.disk import Buffer
 from zoo_pipeline.store.faults import advice, is_absent, is_transient, reason
+from zoo_pipeline.store.regular import RegularFiles
 from zoo_pipeline.store.remote import create, kind_of, open_remote, remove_all
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class Files:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.filesystem: Any = LocalFileSystem()
+        self.filesystem: Any = RegularFiles()
         self.path = root.rstrip("/")
         if "://" in root:
             self.filesystem, self.path = open_remote(root)

@@ -66,7 +66,11 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
         read = dict(zip(names, pool.map(lambda name: _read(run, name, hashes.get(name)), names), strict=True))
     damaged = found["damaged"] | {name: one.fault for name, one in read.items() if one.fault}
     damaged |= _disagreements({name: one for name, one in read.items() if not one.fault})
-    if manifest is not None and MODELS not in found["missing"] and (fault := _fault_of_models(run, spec, read)):
+    if (
+        manifest is not None
+        and MODELS not in found["missing"]
+        and (fault := _fault_of_models(run, manifest, spec, read))
+    ):
         damaged[MODELS] = fault
     return found | {
         "damaged": dict(sorted(damaged.items())),
@@ -166,11 +170,14 @@ def _disagreements(read: dict[str, Read]) -> dict[str, str]:
     return faults
 
 
-def _fault_of_models(run: RunDirectory, spec: dict[str, Any], read: dict[str, Read]) -> str:
-    """models.parquet has to list the models of the shards, each once."""
+def _fault_of_models(run: RunDirectory, manifest: dict[str, Any], spec: dict[str, Any], read: dict[str, Read]) -> str:
+    """models.parquet has to be the manifest's, and to list the models of the shards, each once."""
+    told = manifest.get("models")
     try:
         with open_shard(run.files, MODELS) as file:
             listed = file.read(use_threads=False)["model_id"].to_numpy()
+        if isinstance(told, dict) and told.get("sha256") not in (None, run.files.sha256(MODELS)):
+            return f"{run.files.at(MODELS)}: is not the file that the manifest lists (its sha256 is another)"
     except (StoreError, KeyError) as error:
         return str(error)
     there = np.unique(np.concatenate([np.empty(0, np.int32), *(one.models for one in read.values())]))

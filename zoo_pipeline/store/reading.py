@@ -1,6 +1,7 @@
 """Files of checkpoints that read as one table: the shards of a run, or the buffers beside them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +23,17 @@ class CheckpointFiles:
         layout: which slice of the vectors is which tensor.
     """
 
-    def __init__(self, files: Files, names: Sequence[str], schema: Callable[[Layout], pa.Schema]) -> None:
-        self._files, self._names, self._schema = files, names, schema
-        with open_shard(files, names[0]) as shard:
-            self.layout = self._layout_of(shard, names[0])
+    def __init__(self, files: Files, sizes: Mapping[str, int | None], schema: Callable[[Layout], pa.Schema]) -> None:
+        """Look at the first file.
+
+        Args:
+            files: where they lie.
+            sizes: their names, and how many bytes each must have; None where that is not known.
+            schema: what the columns are, by the layout.
+        """
+        self._files, self._sizes, self._names, self._schema = files, sizes, list(sizes), schema
+        with self._open(self._names[0]) as shard:
+            self.layout = self._layout_of(shard, self._names[0])
 
     def rows(self, columns: list[str], wanted: Wanted) -> pa.Table:
         """These columns of the wanted rows."""
@@ -48,7 +56,7 @@ class CheckpointFiles:
     def _row_groups(self, columns: list[str], wanted: Wanted) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
         """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
         for name in self._names:
-            with open_shard(self._files, name) as shard:
+            with self._open(name) as shard:
                 if self._layout_of(shard, name) != self.layout:
                     raise StoreError(f"{self._files.at(name)}: has another layout than {self._names[0]}")
                 for index in range(shard.num_row_groups):
@@ -60,6 +68,9 @@ class CheckpointFiles:
                         for column, values in wanted.items():
                             keep &= np.isin(batch[column].to_numpy(), list(values))
                         yield batch.select(columns), keep
+
+    def _open(self, name: str) -> AbstractContextManager[pq.ParquetFile]:
+        return open_shard(self._files, name, size=self._sizes[name])
 
     def _layout_of(self, shard: pq.ParquetFile, name: str) -> Layout:
         try:

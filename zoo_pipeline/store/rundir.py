@@ -9,6 +9,7 @@ from typing import Any
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import FORMAT_VERSION, Plan, digest
 from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.names import lies_in
 from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
@@ -109,7 +110,7 @@ class RunDirectory:
             return None
         manifest = self._read_json(MANIFEST)
         shards = manifest.get("shards")
-        if not isinstance(shards, list) or not all(isinstance(line, dict) and line.keys() >= _SHARD for line in shards):
+        if not isinstance(shards, list) or not all(map(_is_line, shards)):
             raise StoreError(f"{self.files.at(MANIFEST)}: lists no shards as docs/format.md says; the run is damaged")
         return manifest
 
@@ -151,6 +152,13 @@ class RunDirectory:
         if not isinstance(content, dict):
             raise StoreError(f"{self.files.at(name)}: expected a JSON object; the run is damaged")
         return content
+
+
+def _is_line(line: Any) -> bool:
+    """Whether something is a line of the manifest: of a shard that lies where shards do."""
+    if not isinstance(line, dict) or not line.keys() >= _SHARD:
+        return False
+    return lies_in(CHECKPOINTS, line["shard"]) and all(type(line[key]) is int for key in ("rows", "bytes"))
 
 
 def spec_document(plan: Plan) -> dict[str, Any]:

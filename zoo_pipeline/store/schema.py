@@ -90,7 +90,6 @@ def encode_checkpoints(table: pa.Table) -> bytes:
         write_statistics=scalars,
         column_encoding={f"{vectors}.{LEAF}": "BYTE_STREAM_SPLIT"},
         write_page_index=True,
-        write_page_checksum=True,
         sorting_columns=pq.SortingColumn.from_ordering(
             table.schema, [("model_id", "ascending"), ("epoch", "ascending")]
         ),
@@ -110,5 +109,5 @@ def _with_vectors(scalars: Sequence[pa.Field], name: str, layout: Layout) -> pa.
 def _encode(table: pa.Table, **options: Any) -> bytes:
     # In memory first: pyarrow publishes a valid but truncated file where writing is interrupted.
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=1, **options)
+    pq.write_table(table, buffer, compression="zstd", compression_level=1, write_page_checksum=True, **options)
     return buffer.getvalue()

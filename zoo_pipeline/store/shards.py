@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.faults import reason
 from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.names import check_no_way_out, lies_in
 from zoo_pipeline.store.remedies import OF_A_RUN, Remedies
 from zoo_pipeline.store.rows import RangeRows
+from zoo_pipeline.store.rundir import BUFFERS
 from zoo_pipeline.store.schema import LAYOUT_KEY, SHARD_KEY, buffers_schema, checkpoint_schema
 
 
@@ -41,7 +44,9 @@ def buffers_table(model_ids: NDArray[np.int32], rows: RangeRows, layout: Layout,
 
 
 @contextmanager
-def open_shard(files: Files, name: str, remedies: Remedies = OF_A_RUN) -> Iterator[pq.ParquetFile]:
+def open_shard(
+    files: Files, name: str, remedies: Remedies = OF_A_RUN, size: int | None = None
+) -> Iterator[pq.ParquetFile]:
     """Open a shard for reading; every page that is read is held against its checksum.
 
     Read it with `use_threads=False`: a thread of Arrow's that still lets go of bytes read through a Python file when
@@ -51,13 +56,19 @@ def open_shard(files: Files, name: str, remedies: Remedies = OF_A_RUN) -> Iterat
         files: where it lies.
         name: its path there.
         remedies: what a user can do about it.
+        size: bytes that the file must have; None for any. Bytes that are missing or too many could shift a page
+            so that its header, which has no checksum, is read wrongly.
 
     Raises:
-        StoreError: absent, a folder, truncated, not Parquet, damaged where it is read, of a kind that pyarrow cannot
-            read, or two columns have one name.
+        StoreError: absent, a folder, of another size, truncated, not Parquet, damaged where it is read, of a
+            kind that pyarrow cannot read, a link out of the run, or two columns have one name.
     """
+    if remedies is OF_A_RUN:
+        check_no_way_out(files, name)
     try:
         with files.open(name) as file:
+            if size is not None and (found := file.seek(0, os.SEEK_END)) != size:
+                raise StoreError(f"{files.at(name)}: has {found:,} bytes, expected {size:,}; {remedies.damaged}")
             shard = pq.ParquetFile(file, page_checksum_verification=True)
             twice = [column for column, times in Counter(shard.schema_arrow.names).items() if times > 1]
             if twice:
@@ -90,6 +101,8 @@ def read_footer(files: Files, name: str) -> dict[str, Any]:
         diverged = [int(model_id) for model_id in footer.get("diverged", [])]
         buffers = footer.get("buffers")
         if buffers is not None:
+            if not lies_in(BUFFERS, buffers["file"]):
+                raise ValueError(f"names {buffers['file']!r} as its buffers, expected a file in {BUFFERS}/")
             buffers = {"file": str(buffers["file"]), "bytes": int(buffers["bytes"]), "sha256": str(buffers["sha256"])}
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"{files.at(name)}: its footer is not as docs/format.md says ({error})") from None
