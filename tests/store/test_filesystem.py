@@ -182,6 +182,7 @@ def test_a_race_that_a_server_tells_without_detail_is_a_lost_race(monkeypatch):
         raise answer
 
     files = Files("memory://bucket/race")
+    files.replace("a", b"of the winner")
     monkeypatch.setattr(files.filesystem, "pipe_file", refused)
     assert files.publish("a", b"") is False
     answer.__cause__ = None
