@@ -30,6 +30,7 @@ class FaultyProxy:
         kinds: of faults.
         left: how many more are injected.
         injected: how many of each kind were.
+        expires_at: number of the request from which on the credentials have expired; None for never.
         gone: whether nobody answers at all, as while a bucket is away.
         expired: whether the credentials are, until somebody renews them.
         requests: method and path of all requests.
@@ -38,6 +39,7 @@ class FaultyProxy:
     def __init__(self, upstream: str, seed: int = 0, rate: float = 0.0, kinds: Sequence[str] = PASSING) -> None:
         self.upstream, self.rate, self.kinds = upstream, rate, tuple(kinds)
         self.left = 0
+        self.expires_at: int | None = None
         self.injected = Counter[str]()
         self.gone = self.expired = False
         self.requests: list[tuple[str, str]] = []
@@ -58,6 +60,10 @@ class FaultyProxy:
                 return "reset"
             if self.expired:
                 return EXPIRED
+            if self.expires_at is not None and len(self.requests) > self.expires_at:
+                self.expires_at = None
+                self.left -= 1
+                return self._count(EXPIRED)
             fits = [kind for kind in self._next if kind != LOST or method in _WRITES]
             if fits:
                 self._next.remove(fits[0])

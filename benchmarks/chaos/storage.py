@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import random
+import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from unittest import mock
 
 import pyarrow.parquet as pq
 
-from benchmarks.chaos.proxy import EXPIRED, PASSING, FaultyProxy, serving
+from benchmarks.chaos.proxy import FaultyProxy, serving
 from benchmarks.chaos.servers import s3_server
 from zoo_pipeline.cli import main
 from zoo_pipeline.runtime import group_task
@@ -24,8 +25,9 @@ from zoo_pipeline.store.shards import contents_sha256
 from zoo_pipeline.training import GroupTraining
 
 RATE = 0.3  # of the requests are disturbed
-EXPIRING_RUNS = 0.2  # have expired credentials among their faults, each of which ends a command
-READ_TIMEOUT_S = 0.5
+EXPIRING_RUNS = 0.3  # have their credentials expire once, which ends the command
+EXPIRES_WITHIN = 150  # requests
+READ_TIMEOUT_S = 0.3
 GROUPS = 3
 _BUCKET = "chaos"
 _RUN = [
@@ -80,11 +82,13 @@ def disturb(server: str, errors: int, seed: int) -> dict[str, Any]:
             while injected.total() < errors:
                 proxy = FaultyProxy(upstream, seed + tally.runs, RATE)
                 proxy.left = errors - injected.total()
-                if random.Random(seed + tally.runs).random() < EXPIRING_RUNS:
-                    proxy.kinds = (*PASSING, EXPIRED)
+                chance = random.Random(seed + tally.runs)
+                if chance.random() < EXPIRING_RUNS:
+                    proxy.expires_at = chance.randrange(EXPIRES_WITHIN)
                 with serving(proxy):
                     _one_run(proxy, upstream, f"s3://{_BUCKET}/run-{tally.runs}", expected, tally)
                 injected += proxy.injected
+                print(f"{tally.runs} runs, {tally.equal} equal, {injected.total()} errors", file=sys.stderr, flush=True)
     finally:
         patience.FIRST_WAIT_S = before
         use_storage_options(StorageOptions({}))

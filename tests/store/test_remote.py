@@ -93,6 +93,13 @@ def test_a_listing_is_never_an_old_one(bucket):
     assert (one.names("folder"), one.exists("folder/a")) == ([], False)
 
 
+def test_a_folder_that_a_console_made_is_no_file(bucket):
+    files = bucket.files()
+    files.filesystem.pipe_file(f"{files.path}/folder/", b"")
+    files.publish("folder/a", b"x")
+    assert (files.names("folder"), files.names()) == (["a"], ["folder"])
+
+
 def test_a_fault_within_a_parquet_file_is_waited_for(bucket):
     files, table = bucket.files(), pa.table({"a": list(range(1000))})
     files.publish("a.parquet", encode_table(table))

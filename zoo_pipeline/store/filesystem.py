@@ -68,15 +68,15 @@ class Files:
 
         def listed() -> list[str]:
             try:
-                return [str(path).rstrip("/") for path in self.filesystem.ls(place, detail=False)]
+                return [str(path) for path in self.filesystem.ls(place, detail=False)]
             except FileNotFoundError as error:
                 if not is_absent(error):
                     raise
                 return []
 
-        # Consoles of object stores make folders as empty objects of the folder's own name.
-        paths = [path for path in self._do(folder, "listed", listed) if path.strip("/") != place.strip("/")]
-        names = (path.rsplit("/", 1)[-1] for path in paths)
+        # Consoles of object stores make folders as empty objects of the folder's own name and a slash.
+        paths = [path for path in self._do(folder, "listed", listed) if path.lstrip("/") != f"{place.strip('/')}/"]
+        names = (path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
         return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
 
     def sweep(self, folder: str) -> None:
