@@ -1,7 +1,8 @@
 """Recipes: named configurations in YAML; one file makes one run, or several by the lists in it."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from zoo_pipeline.mistakes import nearest, validate
 # In a checkout (also one shipped as a Ray working directory) recipes lie in jobs/; a wheel carries them inside.
 _FOLDERS = (Path(__file__).parents[1] / "jobs" / "recipes", Path(__file__).parent / "recipes")
 _PUBLISHED = "published"  # the folder of the published zoos among the recipes
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 1 << 17  # read in a second or two
 _MAX_BITS = 4_096  # of a whole number
 
 
@@ -174,7 +175,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        repeated = {str(key) for key in keys if keys.count(key) > 1}
+        times = Counter(key for key in keys if isinstance(key, Hashable))  # others are refused below
+        repeated = [str(key) for key, number in times.items() if number > 1]
         if repeated:
             raise yaml.MarkedYAMLError(problem=f"repeats the key {', '.join(repeated)}", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)

@@ -97,6 +97,8 @@ _TEXTS: tuple[bytes, ...] = (
     b"%TAG ! tag:x,2000:\n---\n!x y",
     b"name: |\n" + b" x\n" * 50_000,
     b"#" * 2_000_000,
+    b"[" + b"1," * 60_000 + b"]",
+    b"{" + b",".join(b"k%d: 1" % number for number in range(8_000)) + b"}",
     b'name: "\\x00\\u202e\\ud800"',
 )
 _PATHS = (

@@ -197,3 +197,12 @@ def test_an_empty_idx_file_of_enormous_images_is_told(tmp_path):
     (tmp_path / "x-ubyte").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 0]) + b"\xff" * 8)
     with pytest.raises(DataError, match=r"declares 18446744065119617025 values, more than"):
         read_idx(tmp_path / "x-ubyte", 3)
+
+
+def test_thousands_of_keys_are_read_at_once_and_repeated_ones_are_named(tmp_path):
+    (tmp_path / "r.yaml").write_text("{" + ",".join(f"k{number}: 1" for number in range(8_000)) + ", k7: 2}")
+    with pytest.raises(ConfigError, match=r"repeats the key k7"):
+        load_configs(str(tmp_path / "r.yaml"))
+    (tmp_path / "r.yaml").write_bytes(b"#" * (1 << 17) + b"#")
+    with pytest.raises(ConfigError, match=r"larger than 131072 bytes"):
+        load_configs(str(tmp_path / "r.yaml"))

@@ -53,8 +53,6 @@ def _read(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     check_size(f"{path}: {name}", shape)
     size = archive.getinfo(member).file_size
     if not 0 <= prod(shape) * dtype.itemsize <= size:  # before so much is allocated
-        raise DataError(
-            f"{path}: {name} declares shape {shape} of {dtype}, but has {size:,} bytes; write it anew with numpy.savez"
-        )
+        raise ValueError(f"{name} declares shape {shape} of {dtype}, but has {size:,} bytes")
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
