@@ -86,14 +86,15 @@ class RenumberedBag:
             )
 
 
-def train_real() -> NDArray[np.float32]:
-    """Train the real trajectories, small CNNs on the digits at 28 × 28 pixels: float32[REAL, EPOCHS, d]."""
+def train_real(network: Architecture = NETWORK, device: str = "cpu") -> NDArray[np.float32]:
+    """Train the real trajectories, small networks on the digits at 28 × 28 pixels: float32[REAL, EPOCHS, d]."""
+    engine = Engine(stack=1) if device == "cpu" else Engine(capture=True)
     data = load_dataset("digits").resized(28)
     paths = []
     for number, rate in enumerate(_RATES):
         how = Hyperparameters(**{**vars(_HOW), "learning_rate": rate})
         seeds = range(number * REAL // len(_RATES), (number + 1) * REAL // len(_RATES))
-        training = GroupTraining(NETWORK, [Member(seed, how) for seed in seeds], data, Engine(stack=1))
+        training = GroupTraining(network, [Member(seed, how) for seed in seeds], data, engine, device)
         path = []
         for _ in range(EPOCHS):
             training.advance()

@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from zoo_pipeline.config import ZooConfig
 from zoo_pipeline.recipes import load_config
+from zoo_pipeline.runtime import group_task
 from zoo_pipeline.workflow import Options, run, train
 
 settings.register_profile("zoo", deadline=None)  # timings are never asserted: the machines are noisy
@@ -57,6 +58,23 @@ def train_small(tmp_path):
         return out
 
     return train_into
+
+
+@pytest.fixture
+def fail_group_of(monkeypatch):
+    """Have the group with the model of a seed fail with an error, in this process, until `monkeypatch.undo()`."""
+
+    def fail(seed: int, error: Exception) -> None:
+        real = group_task.GroupTraining
+
+        def sometimes(architecture, members, *others):
+            if seed in [member.seed for member in members]:
+                raise error
+            return real(architecture, members, *others)
+
+        monkeypatch.setattr(group_task, "GroupTraining", sometimes)
+
+    return fail
 
 
 @pytest.fixture(scope="session")

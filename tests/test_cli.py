@@ -326,17 +326,8 @@ def test_a_full_disk_ends_the_run_with_one_line_and_no_half_shard(capsys, tmp_pa
     assert main(["train", "digits-demo", "--out", str(out), *SMALL, *INLINE, "--resume"]) == 0
 
 
-def test_a_failing_group_gives_exit_code_1_and_the_others_finish(capsys, tmp_path, monkeypatch):
-    from zoo_pipeline.runtime import group_task
-
-    real = group_task.GroupTraining
-
-    def sometimes(architecture, members, *others):
-        if 0 in [member.seed for member in members]:
-            raise MemoryError("no more")
-        return real(architecture, members, *others)
-
-    monkeypatch.setattr(group_task, "GroupTraining", sometimes)
+def test_a_failing_group_gives_exit_code_1_and_the_others_finish(capsys, tmp_path, fail_group_of):
+    fail_group_of(0, MemoryError("no more"))
     out = tmp_path / "run"
     assert main(["run", "digits-demo", "--out", str(out), *SMALL, *INLINE]) == 1
     assert "group 0 failed: MemoryError: no more" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from zoo_pipeline import mending, workflow
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, ZooError
 from zoo_pipeline.runtime.ending import TERMINATED, Terminated
+from zoo_pipeline.store.options import StorageOptions, use_storage_options
 from zoo_pipeline.tables import engine_line, plan_table, status_table, summary_table, totals, training_table, zoos_table
 from zoo_pipeline.workflow import Options
 
@@ -50,6 +51,10 @@ Memory = Annotated[
 ]
 Log = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="append what happens, a JSON object a line")]
 Repair = Annotated[bool, typer.Option("--repair", help="remove what is damaged, and train exactly that again")]
+Storage = Annotated[
+    list[str],
+    typer.Option("--storage-option", metavar="KEY=VALUE", help="for the driver of s3:// and the like; repeatable"),
+]
 Name = Annotated[str, typer.Option("--name", help="name of the analysis")]
 AllPublished = Annotated[bool, typer.Option("--all-published", help="all published zoos, a line each, and totals")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
@@ -98,8 +103,10 @@ def train(
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
     log: Log = None,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Train a zoo and write its checkpoints."""
+    use_storage_options(StorageOptions.parse(storage))
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, log=log)
     runs = workflow.each_run(options)
     results = []
@@ -120,8 +127,10 @@ def analyze(
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
     memory: Memory = workflow.DEFAULT_MEMORY,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Recover trajectories from weights alone, and score them where the truth is known."""
+    use_storage_options(StorageOptions.parse(storage))
     if out is None:
         if len(inputs) > 1 or layout is not None:
             raise ConfigError("several inputs, and files with --layout, need --out DIR, where their analysis goes")
@@ -134,8 +143,9 @@ def analyze(
 
 
 @app.command()
-def report(run: Run, name: Name = workflow.DEFAULT_ANALYSIS) -> None:
+def report(run: Run, name: Name = workflow.DEFAULT_ANALYSIS, storage: Storage = []) -> None:  # noqa: B006
     """Write the run's report.html."""
+    use_storage_options(StorageOptions.parse(storage))
     console.print(f"report: {workflow.report(run, name)}", soft_wrap=True)
 
 
@@ -151,8 +161,10 @@ def run_all(
     ray_address: RayAddress = None,
     memory: Memory = workflow.DEFAULT_MEMORY,
     log: Log = None,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Train, analyze and report in one go."""
+    use_storage_options(StorageOptions.parse(storage))
     options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, memory, log)
     runs = workflow.each_run(options)
     results = []
@@ -167,8 +179,9 @@ def run_all(
 
 
 @app.command()
-def status(run: Run, as_json: AsJson = False) -> None:
+def status(run: Run, as_json: AsJson = False, storage: Storage = []) -> None:  # noqa: B006
     """Say what of a run is done, missing or damaged."""
+    use_storage_options(StorageOptions.parse(storage))
     found = workflow.status(run)
     if as_json:
         print(json.dumps(found, indent=1))
@@ -185,8 +198,10 @@ def verify(
     data_dir: DataDir = None,
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Read all of a run and say what is damaged, or mend it; exit code 1 where something is, or is missing."""
+    use_storage_options(StorageOptions.parse(storage))
     if overrides and not repair:
         raise ConfigError("--set: changes how groups are trained again; use it with --repair")
     if repair:

@@ -30,6 +30,10 @@ class UnfinishedError(ZooError):
     """Work that Ray gave up on, because its worker died as often as it was begun again."""
 
 
+class UnreachableError(StoreError):
+    """A remote store does not answer, or refuses; says nothing about what lies there."""
+
+
 def _line(text: str) -> str:
     """Text as one printable line.
 

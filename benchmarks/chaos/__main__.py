@@ -1,6 +1,7 @@
 """Chaos: runs that are disturbed at random moments have to end equal to undisturbed ones.
 
 python -m benchmarks.chaos --kills N [--seed S]
+python -m benchmarks.chaos --storage-errors N --server {moto,ministack} [--seed S]
 python -m benchmarks.chaos --overhead REPEATS
 """
 
@@ -8,6 +9,7 @@ import argparse
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 os.environ["RAY_AUTH_MODE"] = "disabled"  # before ray is imported
@@ -15,23 +17,30 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 from benchmarks.chaos.kills import measure_kills
 from benchmarks.chaos.overhead import measure_overhead
+from benchmarks.chaos.servers import SERVERS
+from benchmarks.chaos.storage import disturb
 from benchmarks.machine import hardware
 
 
 def main() -> None:
     """Disturb, and print one JSON line last."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--kills", type=int, help="runs, with one kill of a worker, a node or the driver each")
+    what.add_argument("--kills", type=int, metavar="N", help="runs with one kill each: a worker, a node or the driver")
+    what.add_argument("--storage-errors", type=int, metavar="N", help="errors to inject between runs and an S3 server")
     what.add_argument("--overhead", type=int, metavar="REPEATS", help="time an undisturbed run against plain files")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    parser.add_argument("--server", choices=SERVERS, default="moto", help="which S3 server")
+    parser.add_argument("--seed", type=int, default=0, help="of what is disturbed, and when")
+    given = parser.parse_args()
+    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        if options.kills:
-            figures = measure_kills(options.kills, options.seed, Path(folder))
+        if given.kills:
+            figures = measure_kills(given.kills, given.seed, Path(folder))
+        elif given.storage_errors:
+            figures = disturb(given.server, given.storage_errors, given.seed)
         else:
-            figures = measure_overhead(options.overhead, Path(folder))
-    print(json.dumps({**figures, "machine": hardware("cpu")}))
+            figures = measure_overhead(given.overhead, Path(folder))
+    print(json.dumps({**figures, "wall_s": round(time.perf_counter() - started, 1), "machine": hardware("cpu")}))
 
 
 if __name__ == "__main__":

@@ -20,16 +20,9 @@ WORDS += ["--set", "resources={stack: 2, threads: 1}", "--executor", "inline"]
 
 
 @pytest.fixture
-def failing(monkeypatch):
+def failing(monkeypatch, fail_group_of):
     """The second group fails."""
-    real = group_task.GroupTraining
-
-    def sometimes(architecture, members, *others):
-        if 2 in [member.seed for member in members]:
-            raise RuntimeError("cosmic ray\nfrom the left")
-        return real(architecture, members, *others)
-
-    monkeypatch.setattr(group_task, "GroupTraining", sometimes)
+    fail_group_of(2, RuntimeError("cosmic ray\nfrom the left"))
     return monkeypatch
 
 

@@ -146,15 +146,8 @@ def test_a_setting_of_a_gpu_that_engine_json_overrules_is_told(prepared, capture
     assert told is None or told in line
 
 
-def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch):
-    real = group_task.GroupTraining
-
-    def sometimes(architecture, members, *others):
-        if 2 in [member.seed for member in members]:
-            raise RuntimeError("cosmic ray")
-        return real(architecture, members, *others)
-
-    monkeypatch.setattr(group_task, "GroupTraining", sometimes)
+def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch, fail_group_of):
+    fail_group_of(2, RuntimeError("cosmic ray"))
     report = train_zoo(*prepared)
     assert [failure.group for failure in report.failures] == [1]
     assert report.failures[0].message == "RuntimeError: cosmic ray"
@@ -163,7 +156,7 @@ def test_one_failing_group_does_not_end_the_others(prepared, monkeypatch):
     run = prepared[2]
     assert run.manifest is None
     assert run.files.names("checkpoints") == ["group-00000.parquet", "group-00002.parquet"]
-    monkeypatch.setattr(group_task, "GroupTraining", real)
+    monkeypatch.undo()
     assert train_zoo(*prepared).trained == 1
     assert run.manifest is not None
 

@@ -95,7 +95,7 @@ def test_convolutions_train_alike_stacked_or_not(images, stack):
     short = Hyperparameters("sgd", 0.05, 16, 2, momentum=0.9, activation="relu", initialisation="kaiming_normal")
     history = train_group(cnn, short, [0, 1], images, stack=stack)
     for row in range(2):
-        assert np.abs(history.weights[row] - trained_by_torch(cnn, short, row, images)[0]).max() < 1e-5
+        assert np.abs(history.weights[row] - trained_by_torch(cnn, short, row, images)[0]).max() < 3e-5
 
 
 def test_grouping_changes_neither_initialisation_nor_data_order(digits):

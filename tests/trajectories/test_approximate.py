@@ -80,11 +80,14 @@ class Backwards(Alone):
     """A crew that does everything from behind."""
 
     def map(self, function, items):
-        return [function(item) for item in reversed(items)][::-1]
+        return [function(item, device="cpu") for item in reversed(items)][::-1]
 
     def exchange(self, give, sources, take, parts):
-        given = self.map(give, sources)
-        return self.map(lambda number: take(parts[number], [blocks[number] for blocks in given]), range(len(parts)))
+        given = [give(source) for source in reversed(sources)][::-1]
+        return self.map(
+            lambda number, device: take(parts[number], [blocks[number] for blocks in given], device=device),
+            range(len(parts)),
+        )
 
 
 def test_the_order_in_which_buckets_are_worked_on_changes_nothing(trained_zoo, monkeypatch):

@@ -19,6 +19,8 @@ from zoo_pipeline.store.failures import forget_failure, report_failure
 from zoo_pipeline.store.pulse import BEAT_EVERY_S, beat, still
 from zoo_pipeline.store.rundir import RunDirectory
 
+ENDS_WITHIN_S = 5.0  # that a beat is waited for which a slow store holds up
+
 
 @dataclass(frozen=True)
 class GroupFailure:
@@ -75,7 +77,7 @@ class Account:
         finally:
             ended.set()
             if self._missing:
-                heart.join()
+                heart.join(ENDS_WITHIN_S)
                 still(self._run)
             log("training ended", run=self._run.root, trained=len(self.works), failed=len(self.failures))
 

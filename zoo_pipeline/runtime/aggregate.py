@@ -11,26 +11,46 @@ from ray.exceptions import RayError
 
 from zoo_pipeline.runtime.executor import ANALYSIS
 from zoo_pipeline.runtime.ray_words import unfinished
+from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
+from zoo_pipeline.trajectories.crew import computed
 
 RESTARTS = 8  # of an actor whose worker or node died; what it was doing is done again
 WAITING = 2  # items per actor, so that none waits for the driver
+ACTORS_PER_GPU = 4  # that share one: each spends most of its time on its CPU
+GPU_WAIT_S = 60.0  # for a share of a GPU; without one by then, an actor is started that has none
 
 
 @contextmanager
 def aggregate_actors(actors: int, threads: int = 1) -> "Iterator[AggregateCrew]":
     """So many actors, for as long as the block runs; a Ray session is open.
 
+    The first of them share the GPUs that are free, `ACTORS_PER_GPU` each.
+
     Args:
         actors: how many work at once.
         threads: of torch in each, and CPUs that it takes.
     """
     remote = ray.remote(num_cpus=threads, max_restarts=RESTARTS, max_task_retries=RESTARTS)(_Aggregate)
-    crew = AggregateCrew([remote.remote(threads) for _ in range(actors)])
+    sharing = _sharing_gpus(remote, actors, threads)
+    crew = AggregateCrew([*sharing, *(remote.remote(threads, storage_options()) for _ in range(actors - len(sharing)))])
     try:
         yield crew
     finally:
         for actor in crew.actors:
             ray.kill(actor)
+
+
+def _sharing_gpus(remote: Any, actors: int, threads: int) -> list[Any]:
+    """Start actors with a share of a GPU each; they have started before others take the CPUs beside the GPUs."""
+    most = min(actors, ACTORS_PER_GPU * int(ray.available_resources().get("GPU", 0)))
+    calls = {}
+    for _ in range(most):
+        actor = remote.options(num_gpus=1 / ACTORS_PER_GPU).remote(threads, storage_options())
+        calls[actor.where.remote()] = actor
+    started, late = ray.wait(list(calls), num_returns=most, timeout=GPU_WAIT_S) if most else ([], [])
+    for call in late:
+        ray.kill(calls[call])
+    return [calls[call] for call in started]
 
 
 class AggregateCrew:
@@ -44,8 +64,8 @@ class AggregateCrew:
         self.actors = actors
         self.workers = len(actors)
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-        """Apply a function to every item; results come in the order of the items."""
+    def map(self, function: Callable[..., Any], items: Sequence[Any]) -> Iterator[Any]:
+        """As `Crew.map` says."""
         shared = ray.put(function)
         return map(_value, self._finished([partial(_apply, shared, item) for item in items]))
 
@@ -53,7 +73,7 @@ class AggregateCrew:
         self,
         give: Callable[[Any], Sequence[Any]],
         sources: Sequence[Any],
-        take: Callable[[Any, Sequence[Any]], Any],
+        take: Callable[..., Any],
         parts: Sequence[Any],
     ) -> Iterator[Any]:
         """As `Crew.exchange` says; the blocks go from actor to actor."""
@@ -97,22 +117,28 @@ class AggregateCrew:
 class _Aggregate:
     """One of the actors; all that it knows comes with what it is asked to do, so that any other can do it again."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, storage: StorageOptions) -> None:
+        use_storage_options(storage)
         torch.set_num_threads(threads)
+        # An actor without a GPU may still see all of the machine's, so Ray is asked first.
+        self._device = "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
 
     def __repr__(self) -> str:
         """What Ray puts before the lines that an actor prints."""
         return ANALYSIS
 
-    def apply(self, function: Callable[[Any], Any], item: Any) -> Any:
-        return function(item)
+    def where(self) -> str:
+        return self._device
+
+    def apply(self, function: Callable[..., Any], item: Any) -> Any:
+        return computed(self._device, function, item)
 
     def give(self, function: Callable[[Any], Sequence[Any]], source: Any) -> Any:
         blocks = function(source)
         return blocks[0] if len(blocks) == 1 else tuple(blocks)
 
-    def take(self, function: Callable[[Any, Sequence[Any]], Any], part: Any, *blocks: Any) -> Any:
-        return function(part, blocks)
+    def take(self, function: Callable[..., Any], part: Any, *blocks: Any) -> Any:
+        return computed(self._device, function, part, blocks)
 
 
 def _apply(function: Any, item: Any, actor: Any) -> Any:

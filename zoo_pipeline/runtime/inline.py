@@ -45,4 +45,4 @@ class InlineExecutor:
     def crew(self) -> Iterator[Crew]:
         """This process alone."""
         with torch_threads(os.cpu_count() or 1):
-            yield Alone()
+            yield Alone(self._device)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo_pipeline.errors import ConfigError
-from zoo_pipeline.store.filesystem import reason
+from zoo_pipeline.store.faults import reason
 
 LOGGER = logging.getLogger("zoo_pipeline")
 

@@ -12,6 +12,7 @@ from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
 from zoo_pipeline.runtime.ray_words import traceback_text, unfinished
+from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
 from zoo_pipeline.trajectories.crew import Crew
 
 WINDOW_PER_SLOT = 2  # tasks submitted per task that can run, so that no worker waits for the driver
@@ -38,6 +39,7 @@ class RayExecutor:
             max_calls=GPU_CALLS_PER_WORKER if gpus else 0,
             max_retries=MAX_RETRIES,
         )(_on_device).options(name=TRAINING)
+        storage = storage_options()
         references = [ray.put(value) for value in shared]
         waiting = list(reversed(items))
         pending: dict[Any, Any] = {}
@@ -46,7 +48,7 @@ class RayExecutor:
                 window = self._window() if waiting else 0
                 while waiting and len(pending) < window:
                     item = waiting.pop()
-                    pending[task.remote(function, item, *references)] = item
+                    pending[task.remote(function, storage, item, *references)] = item
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
                 for reference in ready:
                     yield _outcome(pending.pop(reference), reference, TRAINING)
@@ -74,7 +76,7 @@ class RayExecutor:
         """Call `function(*arguments, threads=…)` in one task that takes all CPUs of the largest machine."""
         cpus = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
         task = ray.remote(num_cpus=max(1, cpus), max_retries=MAX_RETRIES)(_with_threads).options(name=work)
-        outcome = _outcome(None, task.remote(function, arguments, max(1, cpus)), work)
+        outcome = _outcome(None, task.remote(function, storage_options(), arguments, max(1, cpus)), work)
         if outcome.error:
             raise outcome.error
         return outcome.value
@@ -84,12 +86,16 @@ class RayExecutor:
         return aggregate_actors(max(1, int(ray.cluster_resources().get("CPU", 1))))
 
 
-def _on_device(function: Callable[..., Any], item: Any, *shared: Any) -> Any:
+def _on_device(function: Callable[..., Any], storage: StorageOptions, item: Any, *shared: Any) -> Any:
+    use_storage_options(storage)
     # Tasks without a GPU still see all of the machine's, so ask Ray and not torch.
     return function(item, *shared, device="cuda" if ray.get_gpu_ids() else "cpu")
 
 
-def _with_threads(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> Any:
+def _with_threads(
+    function: Callable[..., Any], storage: StorageOptions, arguments: tuple[Any, ...], threads: int
+) -> Any:
+    use_storage_options(storage)
     return function(*arguments, threads=threads)
 
 

@@ -1,26 +1,28 @@
 """Files of a run, on a local disk or any fsspec filesystem: whole or absent, never half-written.
 
 A file is built in memory and published under its final name in one step that fails if the name is taken
-(create-exclusive), so that of two attempts at the same group one wins and nothing is ever overwritten.
+(create-exclusive), so that of two attempts at the same group one wins and nothing is ever overwritten. What a remote
+store fails at for the moment is tried again for some minutes (`zoo_pipeline.store.faults` lists it); a disk's faults
+are told at once.
 """
 
-import errno
 import hashlib
-import os
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import StoreError, UnreachableError
+from zoo_pipeline.store import disk, patience
+from zoo_pipeline.store.disk import Buffer
+from zoo_pipeline.store.faults import advice, is_absent, is_transient, reason
 from zoo_pipeline.store.regular import RegularFiles
+from zoo_pipeline.store.remote import create, kind_of, open_remote, remove_all
 
-Buffer = bytes | memoryview
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+T = TypeVar("T")
 _HASHED_AT_ONCE = 1 << 20
 
 
@@ -29,7 +31,11 @@ class Files:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.filesystem, self.path, self.local = _open(root)
+        self.filesystem: Any = RegularFiles()
+        self.path = root.rstrip("/")
+        if "://" in root:
+            self.filesystem, self.path = open_remote(root)
+        self.local = isinstance(self.filesystem, LocalFileSystem)
 
     def at(self, name: str) -> str:
         """The full path of a file below the root."""
@@ -37,13 +43,11 @@ class Files:
 
     def exists(self, name: str) -> bool:
         """Whether a file has been published."""
-        with self._told(name, "looked up"):
-            return bool(self.filesystem.exists(self.at(name)))
+        return self._do(name, "looked up", lambda: bool(self.filesystem.exists(self.at(name))))
 
     def is_file(self) -> bool:
         """Whether the root itself is a file."""
-        with self._told("", "looked up"):
-            return bool(self.filesystem.isfile(self.path))
+        return self._do("", "looked up", lambda: kind_of(self.filesystem, self.path)) == "file"
 
     def check_writable(self) -> None:
         """Refuse a place that this process may not write to, as far as it can be told beforehand.
@@ -51,26 +55,28 @@ class Files:
         Raises:
             StoreError: a local folder, or the folder that it would be made in, is read-only.
         """
-        if self.local:
-            place = Path(self.path).absolute()
-            while not place.exists() and place != place.parent:
-                place = place.parent
-            if not (place.is_dir() and os.access(place, os.W_OK)):
-                raise StoreError(f"{self.root}: cannot be written to ({place} is read-only or no folder)")
+        if self.local and (place := disk.obstacle(Path(self.path))) is not None:
+            raise StoreError(f"{self.root}: cannot be written to ({place} is read-only or no folder)")
 
     def size(self, name: str) -> int:
         """Bytes of a file."""
-        with self._told(name, "looked up"):
-            return int(self.filesystem.size(self.at(name)))
+        return self._do(name, "looked up", lambda: int(self.filesystem.size(self.at(name))))
 
     def names(self, folder: str = "") -> list[str]:
         """Names of the files and folders in a folder, without our temporary files; empty if it is absent."""
-        with self._told(folder, "listed"):
+        place = self.at(folder) if folder else self.path or "/"
+
+        def listed() -> list[str]:
             try:
-                paths = self.filesystem.ls(self.at(folder) if folder else self.path or "/", detail=False)
-            except FileNotFoundError:
+                return [str(path) for path in self.filesystem.ls(place, detail=False)]
+            except FileNotFoundError as error:
+                if not is_absent(error):
+                    raise
                 return []
-        names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in paths)
+
+        # Consoles of object stores make folders as empty objects of the folder's own name and a slash.
+        paths = [path for path in self._do(folder, "listed", listed) if path.lstrip("/") != f"{place.strip('/')}/"]
+        names = (path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
         return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
 
     def sweep(self, folder: str) -> None:
@@ -89,19 +95,39 @@ class Files:
         Raises:
             StoreError: it is absent or cannot be read.
         """
-        with self._told(name, "read"):
-            return bytes(self.filesystem.cat_file(self.at(name)))
+        return self._do(name, "read", lambda: bytes(self.filesystem.cat_file(self.at(name))))
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Any]:
+        """A file to be read in parts.
+
+        Raises:
+            FileNotFoundError: it is absent.
+            OSError: a local one cannot be read.
+            UnreachableError: a remote one cannot; also from the file's methods.
+        """
+        if self.local:
+            with self.filesystem.open(self.at(name), "rb") as file:
+                yield file
+            return
+        with self._do(name, "read", lambda: self.filesystem.open(self.at(name), "rb"), absent=False) as file:
+            if (cache := getattr(file, "cache", None)) is not None:  # what asks the store for parts of the file
+                fetch = cache.fetcher
+                cache.fetcher = lambda start, end: self._do(name, "read", partial(fetch, start, end))
+            yield file
 
     def sha256(self, name: str) -> str:
         """Hash (hex) of a file's bytes, never all of them in memory."""
         sha = hashlib.sha256()
-        with self._told(name, "read"), self.filesystem.open(self.at(name), "rb") as file:
+        with self._told(name, "read"), self.open(name) as file:
             while part := file.read(_HASHED_AT_ONCE):
                 sha.update(part)
         return sha.hexdigest()
 
     def publish(self, name: str, *parts: Buffer) -> bool:
         """Create a file whole. True: this call made it; False: the name was taken, and its content stays.
+
+        In a remote store a file of the same content counts as made by this call, whose answer may have got lost.
 
         Args:
             name: of the file.
@@ -110,8 +136,10 @@ class Files:
         Raises:
             StoreError: the disk is full, the place not writable, …; nothing half-written is left under the name.
         """
-        with self._told(name, "written"):
-            return self._link(name, parts) if self.local else self._create(name, b"".join(parts))
+        if self.local:
+            return self._do(name, "written", lambda: disk.create(Path(self.at(name)), parts))
+        data = b"".join(parts)
+        return self._do(name, "written", lambda: create(self.filesystem, self.at(name), data))
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a file whole, in place of an older one: for what can be made again at any time.
@@ -119,15 +147,10 @@ class Files:
         Raises:
             StoreError: as `publish`; the older file stays.
         """
-        with self._told(name, "written"):
-            if not self.local:
-                self.filesystem.pipe_file(self.at(name), data)
-                return
-            temporary = self._temporary(name, [data])
-            try:
-                temporary.replace(self.at(name))
-            finally:
-                temporary.unlink(missing_ok=True)
+        if self.local:
+            self._do(name, "written", lambda: disk.replace(Path(self.at(name)), data))
+        else:
+            self._do(name, "written", lambda: self.filesystem.pipe_file(self.at(name), data))
 
     def remove(self, name: str) -> None:
         """Remove a file or folder.
@@ -135,8 +158,18 @@ class Files:
         Raises:
             StoreError: it cannot be removed.
         """
-        with self._told(name, "removed"):
-            self.filesystem.rm(self.at(name), recursive=True)
+        tried: list[bool] = []
+
+        def attempt() -> None:
+            try:
+                remove_all(self.filesystem, self.at(name))
+            except FileNotFoundError:
+                if not tried:  # else an attempt whose answer got lost has done it
+                    raise
+            finally:
+                tried.append(True)
+
+        self._do(name, "removed", attempt)
 
     def discard(self, name: str) -> None:
         """Remove a file that somebody else may have removed already.
@@ -144,99 +177,38 @@ class Files:
         Raises:
             StoreError: it is there and cannot be removed.
         """
-        with self._told(name, "removed"), suppress(FileNotFoundError):
-            self.filesystem.rm_file(self.at(name))
+
+        def attempt() -> None:
+            with suppress(FileNotFoundError):
+                self.filesystem.rm_file(self.at(name))
+
+        self._do(name, "removed", attempt)
+
+    def _do(self, name: str, done: str, call: Callable[[], T], *, absent: bool = True) -> T:
+        """Do something with a file, patiently where it is remote; `absent`: say in our words that it is missing."""
+        try:
+            with self._told(name, done):
+                return call() if self.local else patience.patiently(call, self.at(name))
+        except StoreError as error:
+            if not absent and isinstance(error.__context__, FileNotFoundError) and is_absent(error.__context__):
+                raise error.__context__ from None
+            raise
 
     @contextmanager
     def _told(self, name: str, done: str) -> Iterator[None]:
         """Turn whatever goes wrong with a file into one line that names it."""
         try:
             yield
+        except StoreError:
+            raise
         except Exception as error:  # drivers of remote stores pass on whatever their libraries raise
-            if isinstance(error, FileNotFoundError) and done in ("read", "looked up"):
+            if is_absent(error) and done in ("read", "looked up"):
                 raise StoreError(f"{self.root}: has no {name}; is this a run directory?") from None
-            raise StoreError(f"{self.at(name)}: cannot be {done}: {reason(error)}") from error
-
-    def _link(self, name: str, parts: Sequence[Buffer]) -> bool:
-        temporary = self._temporary(name, parts)
-        target = Path(self.at(name))
-        try:
-            os.link(temporary, target)
-        except FileExistsError:
-            return False
-        except FileNotFoundError:
-            if target.exists():  # the temporary file was swept away, because this name was taken
-                return False
-            raise
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            if target.exists():
-                return False
-            temporary.replace(target)  # whole, but of two attempts at the same moment the later stays
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
-        return True
-
-    def _temporary(self, name: str, parts: Sequence[Buffer]) -> Path:
-        """Write and sync a file that readers skip (a dot leads its name), beside the place it is meant for."""
-        target = Path(self.at(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                for part in parts:
-                    file.write(part)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        return temporary
-
-    def _create(self, name: str, data: bytes) -> bool:
-        try:
-            self.filesystem.pipe_file(self.at(name), data, mode="create")
-        except FileExistsError:
-            return False
-        except OSError as error:
-            # Some S3 servers answer a lost race without the detail by which s3fs tells FileExistsError.
-            response = getattr(error.__cause__, "response", None) or {}
-            if response.get("Error", {}).get("Code") in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
-                return False
-            raise
-        return True
-
-
-def reason(error: Exception) -> str:
-    """What went wrong, in the system's words, on one line."""
-    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(words).split())
-
-
-def _open(root: str) -> tuple[Any, str, bool]:
-    """The filesystem of a root, the path in it, and whether it is this machine's."""
-    if "://" not in root:
-        return RegularFiles(), root.rstrip("/"), True
-    if "::" in root or any(sign in root for sign in "*?["):
-        raise StoreError(f"{root}: chained addresses (::) and patterns (*, ?, [) are not places to write to")
-    try:
-        filesystem, path = fsspec.core.url_to_fs(root)
-    except Exception as error:  # whatever a driver's constructor raises
-        raise StoreError(
-            f"{root}: cannot be opened: {reason(error)}; check it, or install its fsspec driver"
-        ) from error
-    return filesystem, str(path).rstrip("/"), isinstance(filesystem, LocalFileSystem)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name survive a power cut, too, where the filesystem can."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(descriptor)
+            what = f"{self.at(name)}: cannot be {done}: {reason(error)}"
+            if self.local or is_absent(error):
+                raise StoreError(what) from error
+            if is_transient(error):
+                todo = f"tried again for {patience.PATIENCE_S:.0f} s; when the store answers, go on by --resume"
+            else:
+                todo = advice(error)
+            raise UnreachableError("; ".join(filter(None, (what, todo)))) from error

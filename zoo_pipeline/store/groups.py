@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import FORMAT_VERSION, Plan
 from zoo_pipeline.store.commit import ShardRecord, published
-from zoo_pipeline.store.rundir import BUFFERS, CHECKPOINTS, FAILURES, MODELS, STATES, RunDirectory
+from zoo_pipeline.store.rundir import BUFFERS, CHECKPOINTS, FAILURES, MODELS, PROGRESS, STATES, RunDirectory
 from zoo_pipeline.store.schema import METRIC_NAMES, encode_table
 from zoo_pipeline.store.schema import MODELS as MODELS_SCHEMA
 from zoo_pipeline.store.shards import open_shard
@@ -20,8 +20,8 @@ from zoo_pipeline.store.shards import open_shard
 def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
     """Write models.parquet and then the manifest, which declares the run complete; remove what is left besides.
 
-    That is: states, failure reports, and what killed writers left. What cannot be removed stays: the run is complete
-    with it, too, `zoo status` counts the states, and the next call removes them.
+    That is: states, failure reports, the pulse of killed drivers, and what killed writers left. What cannot be removed
+    stays: the run is complete with it, too, `zoo status` counts the states, and the next call removes them.
 
     Raises:
         StoreError: a manifest is there that describes other files.
@@ -45,7 +45,7 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
         }
     )
     present = run.files.names()
-    for name in (STATES, FAILURES):
+    for name in (STATES, FAILURES, PROGRESS):
         with suppress(StoreError):
             if name in present:
                 run.files.remove(name)

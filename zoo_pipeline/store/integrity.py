@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from zoo_pipeline.counts import plural
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
 from zoo_pipeline.store.schema import buffers_schema, checkpoint_schema
@@ -99,6 +99,8 @@ def _read(run: RunDirectory, name: str, sha256: str | None) -> Read:
             elif not all(map(np.array_equal, _rows(run, buffers["file"], buffers=True)[0], ids)):
                 read.fault = f"its {buffers['file']} is of other rows"
         read.fault = read.fault and f"{run.files.at(name)}: {read.fault}"
+    except UnreachableError:
+        raise
     except (StoreError, pa.ArrowException) as error:
         read.fault = str(error)
     return read

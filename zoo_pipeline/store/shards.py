@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.store.filesystem import Files, reason
+from zoo_pipeline.store.faults import reason
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.names import check_no_way_out, lies_in
 from zoo_pipeline.store.remedies import OF_A_RUN, Remedies
 from zoo_pipeline.store.rows import RangeRows
@@ -65,7 +66,7 @@ def open_shard(
     if remedies is OF_A_RUN:
         check_no_way_out(files, name)
     try:
-        with files.filesystem.open(files.at(name), "rb") as file:
+        with files.open(name) as file:
             if size is not None and (found := file.seek(0, os.SEEK_END)) != size:
                 raise StoreError(f"{files.at(name)}: has {found:,} bytes, expected {size:,}; {remedies.damaged}")
             shard = pq.ParquetFile(file, page_checksum_verification=True)

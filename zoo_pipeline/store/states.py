@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.store.filesystem import Buffer, Files
+from zoo_pipeline.store.disk import Buffer
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import STATES
 
 MAGIC = b"zoo state 1\n"

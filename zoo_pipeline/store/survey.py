@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from zoo_pipeline.counts import plural
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.ranges import group_of, shard_name
 from zoo_pipeline.store.analyses import analysis_exists
 from zoo_pipeline.store.failures import failures
@@ -87,6 +87,8 @@ def _look(run: RunDirectory, name: str, spec_hash: str, line: dict[str, Any] | N
     try:
         footer, size = read_footer(run.files, name), run.files.size(name)
         return footer, size, _fault(run, footer, size, spec_hash, line)
+    except UnreachableError:
+        raise
     except StoreError as error:
         return {}, 0, str(error)
 

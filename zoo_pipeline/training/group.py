@@ -82,7 +82,7 @@ class GroupTraining:
 
     def advance(self) -> None:
         """Train every model for one epoch."""
-        before = self.state() if _may_run_out(self._device) else None
+        before = self._states() if _may_run_out(self._device) else None
         self._with_memory(self._advance, before)
         self.epoch += 1
 
@@ -105,14 +105,7 @@ class GroupTraining:
 
     def state(self) -> dict[str, NDArray[np.float32]]:
         """All that decides how training goes on, besides what the arguments say: float32[models, …] by name."""
-        states = [stack.state() for stack in self._stacks]
-        # A stack in which no model has momentum keeps none; there it is 0.
-        return {
-            name: torch.cat(
-                [state[name] if name in state else torch.zeros_like(state["weights"]) for state in states]
-            ).numpy()
-            for name in dict.fromkeys(name for state in states for name in state)
-        }
+        return _joined(self._states())
 
     def restore(self, epoch: int, state: dict[str, NDArray[np.float32]]) -> None:
         """Go on from the state that training had after `epoch` epochs."""
@@ -122,6 +115,10 @@ class GroupTraining:
             end = start + stack.models
             stack.restore({name: torch.from_numpy(values[start:end]) for name, values in state.items()})
             start = end
+
+    def _states(self) -> list[dict[str, Tensor]]:
+        """Those of the stacks."""
+        return [stack.state() for stack in self._stacks]
 
     def _build(self) -> None:
         workplace = Workplace(self._device, self._capture)
@@ -147,12 +144,12 @@ class GroupTraining:
         with arithmetic():
             return [stack.metrics() for stack in self._stacks]
 
-    def _with_memory(self, work: Callable[[], T], before: dict[str, NDArray[np.float32]] | None = None) -> T:
+    def _with_memory(self, work: Callable[[], T], before: list[dict[str, Tensor]] | None = None) -> T:
         """Do some work; where memory does not suffice, halve the stack, go back to the state before, and try again.
 
         Args:
             work: what to do.
-            before: the state to go back to; None: the one that there is, if any.
+            before: the states to go back to; None: those that there are, if any.
         """
         while True:
             try:
@@ -162,7 +159,7 @@ class GroupTraining:
                     raise
             # Outside the handler: its traceback would keep the failed attempt's tensors alive.
             if self._stacks:
-                before = before or self.state()
+                before = before or self._states()
             if self.stack == 1:
                 self._capture = False  # a graph holds on to all memory of a step
             self.stack = -(-self.stack // 2)
@@ -170,7 +167,18 @@ class GroupTraining:
             torch.cuda.empty_cache()
             if before is not None:
                 self._with_memory(self._build)
-                self.restore(self.epoch, before)
+                self.restore(self.epoch, _joined(before))
+
+
+def _joined(states: Sequence[dict[str, Tensor]]) -> dict[str, NDArray[np.float32]]:
+    """The state of all stacks' models."""
+    # A stack in which no model has momentum keeps none; there it is 0.
+    return {
+        name: torch.cat(
+            [state[name] if name in state else torch.zeros_like(state["weights"]) for state in states]
+        ).numpy()
+        for name in dict.fromkeys(name for state in states for name in state)
+    }
 
 
 def _may_run_out(device: str) -> bool:

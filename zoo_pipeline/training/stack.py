@@ -52,6 +52,7 @@ class Stack:
         self._device = device
         every = [member.hyperparameters for member in members]
         self._batch_size = every[0].batch_size
+        self._epochs = every[0].epochs
         self._drops = any(one.dropout for one in every)
         kind = Modules if architecture.name in RESNETS else Network
         self._network: Network | Modules = kind(architecture, every, device, workplace.scratch)
@@ -64,12 +65,14 @@ class Stack:
         self._train_labels = _labels(members, data).to(device)
         self._scratch = workplace.scratch
         self._captured = workplace.captured()
+        self._ahead = 0, torch.empty(0)  # an epoch, and the orders of its rows
 
     @torch.no_grad()
     def advance(self, epoch: int, most_steps: int | None = None) -> None:
         """Train for one epoch (from 1), or for its first steps only."""
-        rows, size = len(self._data.train_images), self._batch_size
-        orders = torch.stack([data_order(member.seed, epoch, rows) for member in self._members]).to(self._device)
+        size = self._batch_size
+        ahead, orders = self._ahead
+        orders = (orders if ahead == epoch else self._orders(epoch)).to(self._device, non_blocking=True)
         if self._train_labels.dim() == 2:
             labels = self._train_labels.gather(1, orders)
         else:  # a fourth of the time that indexing takes
@@ -91,6 +94,14 @@ class Stack:
                 self._captured(self._step, order, own_labels, numbers, own_keys)
             else:
                 self._step(order, own_labels, numbers, own_keys)
+        if self._device != "cpu" and epoch < self._epochs and most_steps is None:
+            self._ahead = epoch + 1, self._orders(epoch + 1)  # while the GPU still computes
+
+    def _orders(self, epoch: int) -> Tensor:
+        """The order in which every model sees its training rows, int64[models, rows], on the CPU."""
+        rows = len(self._data.train_images)
+        orders = torch.empty(self.models, rows, dtype=torch.int64, pin_memory=self._device != "cpu")
+        return torch.stack([data_order(member.seed, epoch, rows) for member in self._members], out=orders)
 
     def _step(self, order: Tensor, labels: Tensor, coefficients: Tensor, keys: Tensor) -> None:
         """One optimiser step on the images of int64[models, batch]."""

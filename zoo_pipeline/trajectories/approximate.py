@@ -6,7 +6,7 @@
 
 Within a bucket everything is as in `recover`; that rows of different buckets are unrelated is read off their sketches.
 Each step is a pure function of one share or one bucket, so that any `Crew` can do it. The result depends neither on
-how rows are spread over shares nor on who does what.
+how rows are spread over shares nor on who does what, but for what a GPU rounds otherwise than a CPU.
 """
 
 from collections.abc import Callable
@@ -99,13 +99,18 @@ def recover_in_shares(
     return merged(found, ordered, buckets.slot, seconds)
 
 
-def _sketched(read: Read, layout: Layout, share: int) -> Sketches:
-    return Sketches.joined([sketch(rows, layout) for rows in read(share)])
+def _sketched(read: Read, layout: Layout, share: int, *, device: str) -> Sketches:
+    return Sketches.joined([sketch(rows, layout, device) for rows in read(share)])
 
 
-def _worked(layout: Layout, others: int, rows: NDArray[np.float32]) -> WorkedBucket:
-    return work_bucket(rows, others, layout)
+def _worked(layout: Layout, others: int, rows: NDArray[np.float32], device: str) -> WorkedBucket:
+    return work_bucket(rows, others, layout, device)
 
 
-def _ordered(layout: Layout, labels: NDArray[np.int32], rows: NDArray[np.float32]) -> OrderedRows:
+def _ordered(
+    layout: Layout,
+    labels: NDArray[np.int32],
+    rows: NDArray[np.float32],
+    device: str,  # noqa: ARG001  (many small pieces of work, for a CPU)
+) -> OrderedRows:
     return order_bucket(rows, labels, layout)

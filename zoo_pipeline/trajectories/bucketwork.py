@@ -67,21 +67,22 @@ class WorkedBucket:
     ordered: OrderedRows
 
 
-def work_bucket(rows: NDArray[np.float32], others: int, layout: Layout) -> WorkedBucket:
+def work_bucket(rows: NDArray[np.float32], others: int, layout: Layout, device: str = "cpu") -> WorkedBucket:
     """Recover what can be told from the rows of a bucket alone.
 
     Args:
         rows: float32[m, d].
         others: families elsewhere, as far as sketches tell.
         layout: of the rows, with a hidden layer.
+        device: where the rows are compared; they are ordered on the CPU.
     """
     order = canonical_order(rows)
     bag, content = rows[order], content_numbers(rows[order])
-    split = split_weights(bag, layout)
+    split = split_weights(bag, layout, device)
     assert split is not None
-    compared = split.rows.numpy()
-    distances = cosine_distances(compared, precision=torch.float32)
-    tree = spanning_tree(distances, compared)
+    compared = split.rows.cpu().numpy()
+    distances = cosine_distances(compared, precision=torch.float32, device=device)
+    tree = spanning_tree(distances, compared, device)
     scored = score_edges(distances, tree, split, others)
     del distances, split, compared
     _, labels = families(scored.edges, scored.scores, len(bag), len(bag), others)

@@ -3,9 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+import torch
+
 
 class Crew(Protocol):
     """Workers that all do the same: pure functions of what they are given, so that lost work can be done again.
+
+    Each worker tells the functions where to compute, its GPU if it has one.
 
     Attributes:
         workers: how many work at once.
@@ -13,15 +17,15 @@ class Crew(Protocol):
 
     workers: int
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-        """Apply a function to every item; results come in the order of the items."""
+    def map(self, function: Callable[..., Any], items: Sequence[Any]) -> Iterator[Any]:
+        """Call `function(item, device=…)` for every item; results come in the order of the items."""
         ...
 
     def exchange(
         self,
         give: Callable[[Any], Sequence[Any]],
         sources: Sequence[Any],
-        take: Callable[[Any, Sequence[Any]], Any],
+        take: Callable[..., Any],
         parts: Sequence[Any],
     ) -> Iterator[Any]:
         """Sort what sources hold by parts, and work on the parts.
@@ -29,7 +33,8 @@ class Crew(Protocol):
         Args:
             give: of a source a block for every part, in their order.
             sources: as many as give something.
-            take: of a part and its blocks, one from every source in their order, the result.
+            take: called `take(part, blocks, device=…)` with the blocks for a part, one from every source in their
+                order, it returns the result.
             parts: as many as get something.
 
         Yields:
@@ -38,23 +43,42 @@ class Crew(Protocol):
         ...
 
 
+def computed(device: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `function(*arguments, device=…)`; where a GPU's memory does not suffice, once more on the CPU."""
+    try:
+        return function(*arguments, device=device)
+    except torch.OutOfMemoryError:
+        if device == "cpu":
+            raise
+    # Outside the handler: its traceback would keep the failed attempt's tensors alive.
+    torch.cuda.empty_cache()
+    return function(*arguments, device="cpu")
+
+
 class Alone:
-    """A crew of one: this process."""
+    """A crew of one: this process.
+
+    Args:
+        device: where it computes, by torch's name.
+    """
 
     workers = 1
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-        """Apply the function to one item after the other."""
-        return map(function, items)
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
+
+    def map(self, function: Callable[..., Any], items: Sequence[Any]) -> Iterator[Any]:
+        """One item after the other."""
+        return (computed(self._device, function, item) for item in items)
 
     def exchange(
         self,
         give: Callable[[Any], Sequence[Any]],
         sources: Sequence[Any],
-        take: Callable[[Any, Sequence[Any]], Any],
+        take: Callable[..., Any],
         parts: Sequence[Any],
     ) -> Iterator[Any]:
         """All sources first, and then one part after the other."""
         given = [give(source) for source in sources]
         for number, part in enumerate(parts):
-            yield take(part, [blocks[number] for blocks in given])
+            yield computed(self._device, take, part, [blocks[number] for blocks in given])

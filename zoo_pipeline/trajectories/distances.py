@@ -60,7 +60,7 @@ def cosine_distances(
     one = torch.ones(1, dtype=precision, device=device)
     for start in range(0, n, _BLOCK_ROWS):
         stop = min(start + _BLOCK_ROWS, n)
-        block = torch.addmm(one, units[start:stop], units[start:].T, alpha=-1).clamp_(min=0).float()
+        block = torch.addmm(one, units[start:stop], units[start:].T, alpha=-1).clamp_(min=0).float().cpu()
         square = block[:, : stop - start]
         square.copy_((square + square.T) / 2).fill_diagonal_(0)
         result[start:stop, start:] = block
@@ -121,13 +121,14 @@ class UnitRows:
         products = self.units @ self.units.T
         distances = (1 - (products + products.T) / 2).clamp_(min=0).fill_diagonal_(0)
         distances[self.zero[:, None] & self.zero] = 0
-        return distances.float().numpy()
+        return distances.float().cpu().numpy()
 
     def distances(self, one: Tensor, two: Tensor) -> NDArray[np.float64]:
         """Those of pairs of rows int64[p], as `cosine_distance_of_pairs`."""
-        result = torch.empty(len(one), dtype=torch.float64)
+        one, two = one.to(self.units.device), two.to(self.units.device)
+        result = self.units.new_empty(len(one))
         for start in range(0, len(one), _CACHED_ROWS):
             some = slice(start, start + _CACHED_ROWS)
             result[some] = (self.units[one[some]] - self.units[two[some]]).square_().sum(1).mul_(0.5)
         result[self.zero[one] != self.zero[two]] = 1.0
-        return result.numpy()
+        return result.cpu().numpy()

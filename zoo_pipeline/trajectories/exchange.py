@@ -182,13 +182,15 @@ class Split:
         return cosine, torch.where(some, _variance(self, other) / squared, 1.0)
 
 
-def split_weights(weights: NDArray[np.float32], layout: Layout | None) -> Split | None:
+def split_weights(weights: NDArray[np.float32], layout: Layout | None, device: str = "cpu") -> Split | None:
     """Weights float32[n, d] as their hidden layers see them; None without a layout or with hardly any hidden units.
 
-    Rows of another magnitude than networks have are scaled; no cosine depends on that.
+    Rows of another magnitude than networks have are scaled; no cosine depends on that. The split is on the device.
     """
     units = None if layout is None else HiddenUnits.of(layout)
-    return units.split(torch.from_numpy(in_range(weights))) if units is not None and units.tell else None
+    if units is None or not units.tell:
+        return None
+    return units.split(torch.from_numpy(in_range(weights)).to(device))
 
 
 def exchange_scores(cosine: Tensor, variance: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from zoo_pipeline.trajectories.components import connected, groups
 from zoo_pipeline.trajectories.distances import UnitRows, cosine_distance_of_pairs, cosine_distances
@@ -63,7 +64,7 @@ def tree_branches(edges: NDArray[np.integer]) -> bool:
     return bool(np.bincount(edges.ravel()).max(initial=0) > 2)
 
 
-def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32]) -> SpanningTree:
+def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32], device: str = "cpu") -> SpanningTree:
     """Build the minimum spanning tree on the cosine metric, its heights recomputed in float64 from the weights.
 
     The distances may come from products in float32: rows that they call close are compared again. What a minimum
@@ -72,6 +73,7 @@ def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32]) 
     Args:
         distances: float32[n, n] of `cosine_distances(weights)`; those of close rows are overwritten with accurate ones.
         weights: float32[n, d].
+        device: where close rows are compared again.
 
     Returns:
         The tree; edges of equal height keep the order in which Prim's algorithm found them.
@@ -79,9 +81,10 @@ def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32]) 
     edges = minimum_spanning_edges(distances)
     close = distances[edges[:, 0], edges[:, 1]] < _CLOSE
     finer, heights = [edges[~close]], [cosine_distance_of_pairs(weights, *edges[~close].T)]
+    rows = torch.from_numpy(weights).to(device)
     for group in groups(connected(edges[close], len(weights))):
         if len(group) > 1:
-            accurate, own, lengths = _accurate(weights[group])
+            accurate, own, lengths = _accurate(rows[torch.from_numpy(group).to(device)])
             distances[np.ix_(group, group)] = accurate
             finer.append(group[own].astype(np.int32))
             heights.append(lengths)
@@ -90,13 +93,14 @@ def spanning_tree(distances: NDArray[np.float32], weights: NDArray[np.float32]) 
     return SpanningTree(np.concatenate(finer)[ascending], every[ascending])
 
 
-def _accurate(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float64]]:
+def _accurate(rows: Tensor) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float64]]:
     """Distances of close rows from products in float64, the edges of their tree, and the lengths of these."""
     if len(rows) > _TOGETHER:
-        distances = cosine_distances(rows)
+        held = rows.cpu().numpy()
+        distances = cosine_distances(held, device=rows.device)
         edges = minimum_spanning_edges(distances)
-        return distances, edges, cosine_distance_of_pairs(rows, *edges.T)
-    units = UnitRows.of(torch.from_numpy(rows))
+        return distances, edges, cosine_distance_of_pairs(held, *edges.T)
+    units = UnitRows.of(rows)
     distances = units.every_distance()
     edges = minimum_spanning_edges(distances)
     return distances, edges, units.distances(*torch.from_numpy(edges.astype(np.int64)).T)

@@ -37,7 +37,7 @@ def alike(codes: Codes, least: float, lists: int, crew: Crew) -> NDArray[np.int6
     """
     n = len(codes)
     if n <= ALL_PAIRS_UP_TO:
-        return _within(codes, least, np.arange(n))
+        return _within(codes, least, np.arange(n), "cpu")
     pivots = np.ascontiguousarray(codes[:: max(1, n // isqrt(n))])
     starts = [*range(0, n, _LISTED_ROWS), n]
     chosen = np.concatenate(list(crew.map(partial(_listed, codes, pivots, lists), list(pairwise(starts))))).reshape(-1)
@@ -49,34 +49,34 @@ def alike(codes: Codes, least: float, lists: int, crew: Crew) -> NDArray[np.int6
     return np.concatenate(list(crew.map(partial(_paired, codes, least), batches)))
 
 
-def _listed(codes: Codes, pivots: Codes, lists: int, rows: tuple[int, int]) -> NDArray[np.int32]:
+def _listed(codes: Codes, pivots: Codes, lists: int, rows: tuple[int, int], *, device: str) -> NDArray[np.int32]:
     """The lists that some rows go on, int32[m, lists]."""
-    to = _units(pivots).T.contiguous()
+    to = _units(pivots, device).T.contiguous()
     chosen = [
-        (_units(codes[start : min(start + _BLOCK_ROWS, rows[1])]) @ to).topk(lists, 1).indices
+        (_units(codes[start : min(start + _BLOCK_ROWS, rows[1])], device) @ to).topk(lists, 1).indices
         for start in range(*rows, _BLOCK_ROWS)
     ]
-    return torch.cat(chosen).to(torch.int32).numpy()
+    return torch.cat(chosen).to(torch.int32).cpu().numpy()
 
 
-def _paired(codes: Codes, least: float, lists: list[NDArray[np.int32]]) -> NDArray[np.int64]:
+def _paired(codes: Codes, least: float, lists: list[NDArray[np.int32]], *, device: str) -> NDArray[np.int64]:
     """The best pairs of some lists."""
-    return np.concatenate([_within(codes, least, members) for members in lists])
+    return np.concatenate([_within(codes, least, members, device) for members in lists])
 
 
-def _within(codes: Codes, least: float, members: NDArray[np.integer]) -> NDArray[np.int64]:
+def _within(codes: Codes, least: float, members: NDArray[np.integer], device: str) -> NDArray[np.int64]:
     """The best pairs among some rows."""
     pairs = [np.empty((0, 2), np.int64)]
-    own = _units(codes[members])
+    own = _units(codes[members], device)
     for start in range(0, len(own), _BLOCK_ROWS):
         cosines = own[start : start + _BLOCK_ROWS] @ own.T
         cosines.diagonal(start).fill_(-torch.inf)
-        value, other = cosines.topk(min(_KEPT, len(own)), 1)
+        value, other = (best.cpu() for best in cosines.topk(min(_KEPT, len(own)), 1))
         chosen = value >= least
         row = torch.arange(start, start + len(cosines))[:, None].expand_as(other)
         pairs.append(np.stack([members[row[chosen].numpy()], members[other[chosen].numpy()]], 1).astype(np.int64))
     return np.concatenate(pairs)
 
 
-def _units(codes: Codes) -> Tensor:
-    return torch.nn.functional.normalize(torch.from_numpy(codes.astype(np.float32)))
+def _units(codes: Codes, device: str) -> Tensor:
+    return torch.nn.functional.normalize(torch.tensor(codes, device=device).float())

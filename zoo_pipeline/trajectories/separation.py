@@ -102,7 +102,7 @@ def score_edges(distances: NDArray[np.float32], tree: SpanningTree, split: Split
     own = [torch.empty(0)]
     for block in _blocks(n):
         some = split.take(block)
-        own.append(some.cosines(some)[1])
+        own.append(some.cosines(some)[1].cpu())
     variance = torch.cat(own).numpy()
     found = n
     while True:
@@ -251,8 +251,8 @@ def _scores(split: Split, pairs: NDArray[np.int32]) -> NDArray[np.float64]:
     """Exchange scores float64[p] of pairs of rows int[p, 2]."""
     scores = [torch.empty(0)]
     for block in _blocks(len(pairs)):
-        one, two = torch.from_numpy(pairs[block].astype(np.int64)).unbind(1)
-        scores.append(exchange_scores(*split.take(one).cosines(split.take(two))))
+        one, two = torch.from_numpy(pairs[block].astype(np.int64)).to(split.rows.device).unbind(1)
+        scores.append(exchange_scores(*split.take(one).cosines(split.take(two))).cpu())
     found: Tensor = torch.cat(scores).double()
     return np.asarray(found.numpy())
 

@@ -41,7 +41,7 @@ class Sketches:
         )
 
 
-def sketch(weights: NDArray[np.float32], layout: Layout | None) -> Sketches:
+def sketch(weights: NDArray[np.float32], layout: Layout | None, device: str = "cpu") -> Sketches:
     """Sketch rows float32[n, d]; every row's sketch is its own, whatever rows are beside it.
 
     What no renumbering of hidden units moves is left out, where the layout tells it.
@@ -49,18 +49,19 @@ def sketch(weights: NDArray[np.float32], layout: Layout | None) -> Sketches:
     finite = np.asarray(np.isfinite(weights.sum(axis=1)))  # a sum that overflows is looked at again
     finite[~finite] = np.isfinite(weights[~finite]).all(axis=1)
     held = np.where(finite[:, None], weights, np.float32(0))  # a copy: what is read from a file is not writable
-    split = split_weights(held, layout)
-    rows = torch.from_numpy(held) if split is None else split.rows
-    projected = rows @ _projection(rows.shape[1])
+    split = split_weights(held, layout, device)
+    rows = torch.from_numpy(held).to(device) if split is None else split.rows
+    projected = rows @ _projection(rows.shape[1], device)
     largest = projected.abs().amax(1, keepdim=True)
     codes = (projected * (_LARGEST / torch.where(largest == 0, 1.0, largest))).round_().to(torch.int8)
-    return Sketches(codes.numpy(), _keys(held), finite)
+    return Sketches(codes.cpu().numpy(), _keys(held), finite)
 
 
 @lru_cache(maxsize=1)
-def _projection(features: int) -> torch.Tensor:
+def _projection(features: int, device: str) -> torch.Tensor:
     """Random signs, the same for all rows and processes: float32[features, WIDTH]."""
-    return torch.from_numpy(np.random.default_rng(_SEED).choice(np.array([-1, 1], np.float32), (features, WIDTH)))
+    signs = np.random.default_rng(_SEED).choice(np.array([-1, 1], np.float32), (features, WIDTH))
+    return torch.from_numpy(signs).to(device)
 
 
 def _keys(weights: NDArray[np.float32]) -> NDArray[np.uint64]:

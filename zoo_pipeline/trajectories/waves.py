@@ -12,7 +12,7 @@ from zoo_pipeline.trajectories.buckets import Buckets
 from zoo_pipeline.trajectories.crew import Crew
 
 Read = Callable[[int], Iterator[NDArray[np.float32]]]
-Work = Callable[[Any, NDArray[np.float32]], Any]  # of what is known of a bucket, and its rows
+Work = Callable[[Any, NDArray[np.float32], str], Any]  # of what is known of a bucket, its rows, and the device
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Waves:
         """Work on some buckets.
 
         Args:
-            work: gets what is known of a bucket and its rows float32[m, d] by slot.
+            work: gets what is known of a bucket, its rows float32[m, d] by slot, and where to compute.
             chosen: int64[b], the buckets, ascending.
             known: of each.
 
@@ -116,7 +116,7 @@ def _given(
     return [_Block(*block) for block in zip(np.split(slots[order], cuts), np.split(rows, cuts), strict=True)]
 
 
-def _taken(work: Work, part: _Part, blocks: Sequence[_Block]) -> list[Any]:
+def _taken(work: Work, part: _Part, blocks: Sequence[_Block], *, device: str) -> list[Any]:
     """The results of one part."""
     results = []
     for start, stop, known in zip(part.starts, part.stops, part.known, strict=True):
@@ -129,5 +129,5 @@ def _taken(work: Work, part: _Part, blocks: Sequence[_Block]) -> list[Any]:
                 rows = np.empty((stop - start, block.rows.shape[1]), np.float32)
             rows[block.slots[first:last] - start] = block.rows[first:last]
         assert rows is not None
-        results.append(work(known, rows))
+        results.append(work(known, rows, device))
     return results
