@@ -95,10 +95,10 @@ _TEXTS: tuple[bytes, ...] = (
     b"name: " + b"1" * 400 + b"e" + b"9" * 400,
     b"%YAML 9.9\n---\nname: x",
     b"%TAG ! tag:x,2000:\n---\n!x y",
-    b"name: |\n" + b" x\n" * 50_000,
+    b"name: |\n" + b" x\n" * 5_000,
     b"#" * 2_000_000,
-    b"[" + b"1," * 60_000 + b"]",
-    b"{" + b",".join(b"k%d: 1" % number for number in range(8_000)) + b"}",
+    b"[" + b"1," * 6_000 + b"]",
+    b"{" + b",".join(b"k%d: 1" % number for number in range(1_000)) + b"}",
     b'name: "\\x00\\u202e\\ud800"',
 )
 _PATHS = (
