@@ -89,7 +89,8 @@ def check_harm(case: Harm, example: Example, place: Path) -> str:
         rewritten(run / case.name, LAYOUT_KEY if case.layout else SHARD_KEY, case.footer)
     if not case.manifest:
         (run / "manifest.json").unlink()
-    harmless = case.data == example.read(case.name)
+    file = run / case.name
+    harmless = file.is_file() and file.read_bytes() == example.read(case.name)  # a footer may be told what it says
     surveyed, verified = asked(lambda: survey(RunDirectory(str(run)))), asked(lambda: verify(RunDirectory(str(run))))
     read = read_all(run)
     whole = verified.error is None and (
