@@ -180,6 +180,9 @@ def odd_runs(tmp_path_factory) -> list[Path]:
     table = pq.read_table(shard)
     footer = {**json.loads(table.schema.metadata[b"zoo"]), "diverged": [1]}
     pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"zoo": json.dumps(footer)}), shard)
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["shards"][0] |= {"bytes": shard.stat().st_size, "sha256": hashlib.sha256(shard.read_bytes()).hexdigest()}
+    (out / "manifest.json").write_text(json.dumps(manifest))
     analyze_run(InlineExecutor(Resources()), str(out), "default")
     return [out, single]
 
