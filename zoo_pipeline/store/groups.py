@@ -1,6 +1,7 @@
 """The end of a run: what is made of all its groups together."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -9,12 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.plan import FORMAT_VERSION, Plan
+from zoo_pipeline.plan import FORMAT_VERSION, Group, Plan
 from zoo_pipeline.store.commit import ShardRecord, published
 from zoo_pipeline.store.rundir import BUFFERS, CHECKPOINTS, FAILURES, MODELS, PROGRESS, STATES, RunDirectory
 from zoo_pipeline.store.schema import METRIC_NAMES, encode_table
 from zoo_pipeline.store.schema import MODELS as MODELS_SCHEMA
 from zoo_pipeline.store.shards import open_shard
+
+READING_THREADS = 8  # footers and metrics of shards; waits for disks and networks
 
 
 def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
@@ -56,14 +59,17 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
 
 def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
     """One row per model, in the order of the ids: what it is, and how it ended."""
-    finals, diverged = [], set[int]()
-    for group in plan.groups:
-        for footer in published(run, group, plan.spec_hash):
-            diverged |= set(footer["diverged"])
+
+    def look(group: Group) -> tuple[pa.Table, set[int]]:
+        footers = published(run, group, plan.spec_hash)
         with open_shard(run.files, group.ranges[-1].shard) as shard:
             rows = shard.read(columns=["model_id", "epoch", *METRIC_NAMES], use_threads=False)
-            finals.append(rows.filter(pc.equal(rows["epoch"], plan.epochs)))
-    final = pa.concat_tables(finals).sort_by("model_id")
+        return rows.filter(pc.equal(rows["epoch"], plan.epochs)), set().union(*(part["diverged"] for part in footers))
+
+    with ThreadPoolExecutor(READING_THREADS) as pool:
+        looked = list(pool.map(look, plan.groups))
+    final = pa.concat_tables([rows for rows, _ in looked]).sort_by("model_id")
+    diverged = set[int]().union(*(models for _, models in looked))
     shared: dict[str, Any] = {
         "dataset": plan.facts.name,
         "architecture": plan.architecture.name,
