@@ -1,6 +1,6 @@
 """Chaos: runs that are disturbed at random moments have to end equal to undisturbed ones.
 
-python -m benchmarks.chaos --kills N [--seed S]
+python -m benchmarks.chaos --kills N [--server {moto,ministack}] [--seed S]
 python -m benchmarks.chaos --storage-errors N --server {moto,ministack} [--seed S]
 python -m benchmarks.chaos --overhead REPEATS
 """
@@ -29,15 +29,15 @@ def main() -> None:
     what.add_argument("--kills", type=int, metavar="N", help="runs with one kill each: a worker, a node or the driver")
     what.add_argument("--storage-errors", type=int, metavar="N", help="errors to inject between runs and an S3 server")
     what.add_argument("--overhead", type=int, metavar="REPEATS", help="time an undisturbed run against plain files")
-    parser.add_argument("--server", choices=SERVERS, default="moto", help="which S3 server")
+    parser.add_argument("--server", choices=SERVERS, help="which S3 server; of --kills: in its bucket")
     parser.add_argument("--seed", type=int, default=0, help="of what is disturbed, and when")
     given = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         if given.kills:
-            figures = measure_kills(given.kills, given.seed, Path(folder))
+            figures = measure_kills(given.kills, given.seed, Path(folder), given.server)
         elif given.storage_errors:
-            figures = disturb(given.server, given.storage_errors, given.seed)
+            figures = disturb(given.server or SERVERS[0], given.storage_errors, given.seed)
         else:
             figures = measure_overhead(given.overhead, Path(folder))
     print(json.dumps({**figures, "wall_s": round(time.perf_counter() - started, 1), "machine": hardware("cpu")}))

@@ -1,6 +1,7 @@
 """The training task, and a line in a file for each attempt at a group: the measure of what was trained twice."""
 
 import os
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def forget(root: str) -> None:
 
 
 def _file(root: str) -> Path:
-    return Path(f"{root}.attempts")
+    """On this machine, also of a run in a bucket."""
+    protocol, sign, path = root.partition("://")
+    return Path(tempfile.gettempdir(), f"{path.replace('/', '-')}.attempts") if sign else Path(f"{protocol}.attempts")
 
 
 def _note(task: GroupTask, event: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos.cluster import NODES, LocalCluster
-from benchmarks.chaos.counted import forget, trainings
-from benchmarks.chaos.left import Left, left_of
+from benchmarks.chaos.counted import trainings
+from benchmarks.chaos.left import Left
+from benchmarks.chaos.place import Place, places
 from zoo_pipeline.ranges import SHARD_BYTES
 
 GROUPS = 64
@@ -59,16 +59,23 @@ class Killed:
     unexplained: str
 
 
-def measure_kills(kills: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Run and kill until so many runs were hit; returns the figures of the JSON line."""
+def measure_kills(kills: int, seed: int, folder: Path, server: str | None = None) -> dict[str, Any]:
+    """Run and kill until so many runs were hit; returns the figures of the JSON line.
+
+    Args:
+        kills: how many runs.
+        seed: of what is killed, and when.
+        folder: of the runs.
+        server: the S3 server in whose bucket the runs lie instead.
+    """
     missed, done = 0, list[Killed]()
-    with LocalCluster() as cluster:
-        calm = {ranges: _undisturbed(cluster, folder, ranges) for ranges in (False, True)}
+    with LocalCluster() as cluster, places(server, folder) as place:
+        calm = {ranges: _undisturbed(cluster, place(f"calm-{ranges}"), ranges) for ranges in (False, True)}
         for number in _numbers():
             if len(done) == kills:
                 break
             rng = random.Random(f"{seed} {number}")
-            killed = _disturbed(cluster, folder / "run", rng, KINDS[len(done) % len(KINDS)], calm)
+            killed = _disturbed(cluster, place("run"), rng, KINDS[len(done) % len(KINDS)], calm)
             if killed is None:
                 missed += 1
                 continue
@@ -76,6 +83,7 @@ def measure_kills(kills: int, seed: int, folder: Path) -> dict[str, Any]:
             print(f"{len(done)}: {killed}", file=sys.stderr, flush=True)
     return {
         "kills": {kind: sum(killed.kind == kind for killed in done) for kind in KINDS},
+        "server": server,
         "seed": seed,
         "groups": GROUPS,
         "runs": len(done),
@@ -97,27 +105,25 @@ def _numbers() -> Iterator[int]:
         number += 1
 
 
-def _undisturbed(cluster: LocalCluster, folder: Path, ranges: bool) -> tuple[Left, float]:
+def _undisturbed(cluster: LocalCluster, place: Place, ranges: bool) -> tuple[Left, float]:
     """What is left of a run that nobody disturbs, and how long it takes."""
-    root = folder / f"calm-{'ranges' if ranges else 'whole'}"
     started = time.monotonic()
-    driver = _driver(cluster, root, ranges)
+    driver = _driver(cluster, place, ranges)
     if driver.wait(LONGEST_S) != 0:
-        raise RuntimeError(f"the undisturbed run failed: {_told(root)}")
-    return left_of(root), time.monotonic() - started
+        raise RuntimeError(f"the undisturbed run failed: {_told(place)}")
+    return place.left(), time.monotonic() - started
 
 
 def _disturbed(
-    cluster: LocalCluster, root: Path, rng: random.Random, kind: str, calm: dict[bool, tuple[Left, float]]
+    cluster: LocalCluster, place: Place, rng: random.Random, kind: str, calm: dict[bool, tuple[Left, float]]
 ) -> Killed | None:
     """One run and one kill; None where it was over before."""
-    shutil.rmtree(root, ignore_errors=True)
-    forget(str(root))
+    place.clear()
     ranges = rng.random() < 0.5
     expected, usual_s = calm[ranges]
     at_s = rng.uniform(0.0, usual_s)
     started = time.monotonic()
-    driver = _driver(cluster, root, ranges)
+    driver = _driver(cluster, place, ranges)
     try:
         driver.wait(at_s)
         return None
@@ -134,11 +140,11 @@ def _disturbed(
                 if code == 0
                 else Killed(kind, at_s, ranges, False, 0, 0, 0, f"driver ended with {code} after {at_s:.2f} s")
             )
-        code = _ended(_driver(cluster, root, ranges, "--resume"))
+        code = _ended(_driver(cluster, place, ranges, "--resume"))
     if code != 0:
-        faults.append(f"exit code {code} after {kind} at {at_s:.2f} s: {_told(root)[-500:]}")
-        _ended(_driver(cluster, root, ranges, "--resume"))
-    left, counts = left_of(root), trainings(str(root))
+        faults.append(f"exit code {code} after {kind} at {at_s:.2f} s: {_told(place)[-500:]}")
+        _ended(_driver(cluster, place, ranges, "--resume"))
+    left, counts = place.left(), trainings(place.root)
     retrained = sum(count > 1 for count in counts.values())
     if retrained > EXPLAINED[kind] or max(counts.values()) > 2 or len(counts) != GROUPS:
         faults.append(f"{kind} at {at_s:.2f} s: groups begun again {retrained}, most {max(counts.values())}")
@@ -170,12 +176,13 @@ def _kill(cluster: LocalCluster, driver: subprocess.Popen[bytes], rng: random.Ra
     return False
 
 
-def _driver(cluster: LocalCluster, root: Path, ranges: bool, *more: str) -> subprocess.Popen[bytes]:
+def _driver(cluster: LocalCluster, place: Place, ranges: bool, *more: str) -> subprocess.Popen[bytes]:
     shard_bytes = RANGES_BYTES if ranges else SHARD_BYTES
     command = [sys.executable, "-m", "benchmarks.chaos.driver", str(shard_bytes), "train", "digits-demo"]
     command += [word for setting in SETTINGS for word in ("--set", setting)]
-    command += ["--out", str(root), "--ray-address", cluster.address, *more]
-    with Path(f"{root}.told").open("ab") as told:
+    command += ["--out", place.root, "--ray-address", cluster.address, *more]
+    command += [word for option in place.options for word in ("--storage-option", option)]
+    with place.told.open("ab") as told:
         return subprocess.Popen(command, stdout=told, stderr=told)
 
 
@@ -188,5 +195,5 @@ def _ended(driver: subprocess.Popen[bytes]) -> int:
         return 124
 
 
-def _told(root: Path) -> str:
-    return json.dumps(Path(f"{root}.told").read_text(errors="replace").splitlines()[-5:])
+def _told(place: Place) -> str:
+    return json.dumps(place.told.read_text(errors="replace").splitlines()[-5:])
