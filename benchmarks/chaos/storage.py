@@ -25,12 +25,12 @@ from zoo_pipeline.store.shards import contents_sha256
 from zoo_pipeline.training import GroupTraining
 
 RATE = 0.3  # of the requests are disturbed
-EXPIRING_RUNS = 0.3  # have their credentials expire once, which ends the command
+EXPIRINGRUNS = 0.3  # have their credentials expire once, which ends the command
 EXPIRES_WITHIN = 150  # requests
 READ_TIMEOUT_S = 0.3
 GROUPS = 3
-_BUCKET = "chaos"
-_RUN = [
+BUCKET = "chaos"
+RUN = [
     "run", "digits-demo", "--executor", "inline",
     "--set", "zoo.training.epochs=3", "--set", "zoo.population.seeds=6", "--set", "zoo.population.group_size=2",
     "--set", "resources={stack: 2, threads: 1}",
@@ -74,19 +74,19 @@ def disturb(server: str, errors: int, seed: int) -> dict[str, Any]:
     try:
         with tempfile.TemporaryDirectory() as folder, s3_server(server) as upstream:
             local = str(Path(folder) / "run")
-            code, _, told = _call([*_RUN, "--out", local])
+            code, _, told = call([*RUN, "--out", local])
             assert code == 0, told
             expected = contents(Files(local))
-            _options(upstream)
-            Files(f"s3://{_BUCKET}").filesystem.mkdir(_BUCKET)
+            use_options(upstream)
+            Files(f"s3://{BUCKET}").filesystem.mkdir(BUCKET)
             while injected.total() < errors:
                 proxy = FaultyProxy(upstream, seed + tally.runs, RATE)
                 proxy.left = errors - injected.total()
                 chance = random.Random(seed + tally.runs)
-                if chance.random() < EXPIRING_RUNS:
+                if chance.random() < EXPIRINGRUNS:
                     proxy.expires_at = chance.randrange(EXPIRES_WITHIN)
                 with serving(proxy):
-                    _one_run(proxy, upstream, f"s3://{_BUCKET}/run-{tally.runs}", expected, tally)
+                    _one_run(proxy, upstream, f"s3://{BUCKET}/run-{tally.runs}", expected, tally)
                 injected += proxy.injected
                 print(f"{tally.runs} runs, {tally.equal} equal, {injected.total()} errors", file=sys.stderr, flush=True)
     finally:
@@ -121,16 +121,16 @@ def contents(files: Files) -> dict[str, str]:
 
 def _one_run(proxy: FaultyProxy, upstream: str, out: str, expected: dict[str, str], tally: Tally) -> None:
     tally.runs += 1
-    command = [*_RUN, "--out", out, *_words(proxy.endpoint)]
+    command = [*RUN, "--out", out, *options(proxy.endpoint)]
     expiries, trained = 0, 0
-    code, groups, told = _call(command)
+    code, groups, told = call(command)
     trained += groups
     while code == 2 and proxy.expired:
         if len(told.splitlines()) != 1 or "credentials" not in told:
             tally.unexplained.append(f"{out}: {told}")
         expiries += 1
         proxy.expired = False
-        code, groups, told = _call([*command, "--resume"])
+        code, groups, told = call([*command, "--resume"])
         trained += groups
     if code:
         tally.unexplained.append(f"{out}: exit code {code}: {told[-500:]}")
@@ -139,13 +139,13 @@ def _one_run(proxy: FaultyProxy, upstream: str, out: str, expected: dict[str, st
     tally.retrained_groups += max(0, again)
     if again > expiries:
         tally.unexplained.append(f"{out}: {again} groups trained again, {expiries} interruptions")
-    _options(upstream)
+    use_options(upstream)
     found = contents(Files(out))
     tally.stray_files += len(found.keys() ^ expected.keys())
     tally.equal += found == expected
 
 
-def _call(arguments: list[str]) -> tuple[int, int, str]:
+def call(arguments: list[str]) -> tuple[int, int, str]:
     """The exit code of a command, the groups that it began to train, and what it said on stderr."""
     out, errors = io.StringIO(), io.StringIO()
     begun: list[object] = []
@@ -168,11 +168,13 @@ def _said(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.startswith(("zoo:", "group ", "Traceback", "  ")))
 
 
-def _words(endpoint: str) -> list[str]:
-    config = json.dumps({"read_timeout": READ_TIMEOUT_S})
-    options = ["key=AKIACHAOSCHAOS", "secret=nobody-checks-it", f"endpoint_url={endpoint}", f"config_kwargs={config}"]
-    return [word for option in options for word in ("--storage-option", option)]
+def options(endpoint: str, read_timeout_s: float = READ_TIMEOUT_S) -> list[str]:
+    """The words of a command by which it finds the server, or the proxy before it."""
+    config = json.dumps({"read_timeout": read_timeout_s})
+    words = ["key=AKIACHAOSCHAOS", "secret=nobody-checks-it", f"endpoint_url={endpoint}", f"config_kwargs={config}"]
+    return [word for option in words for word in ("--storage-option", option)]
 
 
-def _options(endpoint: str) -> None:
-    use_storage_options(StorageOptions.parse(_words(endpoint)[1::2]))
+def use_options(endpoint: str, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+    """Let this process find the server, or the proxy before it."""
+    use_storage_options(StorageOptions.parse(options(endpoint, read_timeout_s)[1::2]))
