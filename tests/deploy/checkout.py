@@ -22,10 +22,10 @@ def project_names(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0].lower() for requirement in requirements}
 
 
-def planted(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    """A copy of the document with another value at a/b/0/c."""
+def planted(document: dict[str, Any], path: str | tuple[str, ...], value: object) -> dict[str, Any]:
+    """A copy of the document with another value at a/b/0/c, or at ("a", "b", "0", "c")."""
     changed = copy.deepcopy(document)
-    *parents, last = path.split("/")
+    *parents, last = path.split("/") if isinstance(path, str) else path
     part: Any = changed
     for key in parents:
         part = part[int(key) if isinstance(part, list) else key]

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# A run under Slurm: one Ray over all nodes of the job, the driver on the first, all gone at the end.
+#
+#   sbatch docs/deploy/slurm.sh digits-demo /shared/digits-demo
+#
+# More options of `zoo run` may follow. The same line again goes on with a run that was ended, by its time limit or
+# otherwise. Change to your own: nodes, CPUs, GPUs, time, and the environment (docs/deploy/README.md says how it is made).
+
+#SBATCH --job-name=zoo
+#SBATCH --nodes=4
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=32
+#SBATCH --gpus-per-node=4
+#SBATCH --time=24:00:00
+# Ray's command refuses a node where this user has another Ray, and stops all there are of this user at the end:
+#SBATCH --exclusive
+
+set -euo pipefail
+recipe=${1:?usage: sbatch slurm.sh CONFIG RUN [OPTION…]}
+run=${2:?usage: sbatch slurm.sh CONFIG RUN [OPTION…]}
+shift 2
+
+source "${ZOO_ENVIRONMENT:-$HOME/zoo}/bin/activate" # a folder that all nodes see
+
+# The token, in a home that all nodes see. A task that the memory monitor stopped is tried three more times; Ray's
+# default is for ever. Nodes have five minutes to appear; Ray's default is half a minute.
+export RAY_AUTH_MODE=token RAY_task_oom_retries=3 RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
+[[ -s ~/.ray/auth_token ]] || ray get-auth-token --generate > /dev/null
+
+# By number: a node's own name may mean 127.0.1.1 to itself.
+first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+address=$(srun --nodes=1 --ntasks=1 --nodelist="$first" hostname --all-ip-addresses | awk '{print $1; exit}'):6379
+
+srun ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" \
+  --num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" -- \
+  zoo run "$recipe" --out "$run" --ray-address "$address" --resume "$@"
+
+# Ray's command ends with 0 also where Ray did not start.
+zoo status "$run" --json | grep --quiet '"complete": true' || {
+  echo "slurm.sh: $run is not complete" >&2
+  exit 1
+}
