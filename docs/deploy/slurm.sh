@@ -20,7 +20,9 @@ recipe=${1:?usage: sbatch slurm.sh CONFIG RUN [OPTION…]}
 run=${2:?usage: sbatch slurm.sh CONFIG RUN [OPTION…]}
 shift 2
 
-source "${ZOO_ENVIRONMENT:-$HOME/zoo}/bin/activate" # a folder that all nodes see
+# An environment in a folder that all nodes see.
+# shellcheck source=/dev/null
+source "${ZOO_ENVIRONMENT:-$HOME/zoo}/bin/activate"
 
 # The token, in a home that all nodes see. A task that the memory monitor stopped is tried three more times; Ray's
 # default is for ever. Nodes have five minutes to appear; Ray's default is half a minute.
@@ -28,15 +30,17 @@ export RAY_AUTH_MODE=token RAY_task_oom_retries=3 RAY_SYMMETRIC_RUN_CLUSTER_WAIT
 [[ -s ~/.ray/auth_token ]] || ray get-auth-token --generate > /dev/null
 
 # By number: a node's own name may mean 127.0.1.1 to itself.
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-address=$(srun --nodes=1 --ntasks=1 --nodelist="$first" hostname --all-ip-addresses | awk '{print $1; exit}'):6379
+nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+addresses=$(srun --nodes=1 --ntasks=1 --nodelist="${nodes%%$'\n'*}" hostname --all-ip-addresses)
+address=${addresses%% *}:6379
 
 srun ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" \
   --num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" -- \
   zoo run "$recipe" --out "$run" --ray-address "$address" --resume "$@"
 
 # Ray's command ends with 0 also where Ray did not start.
-zoo status "$run" --json | grep --quiet '"complete": true' || {
+status=$(zoo status "$run" --json)
+if [[ $status != *'"complete": true'* ]]; then
   echo "slurm.sh: $run is not complete" >&2
   exit 1
-}
+fi
