@@ -24,9 +24,13 @@ shift 2
 # shellcheck source=/dev/null
 source "${ZOO_ENVIRONMENT:-$HOME/zoo}/bin/activate"
 
-# The token, in a home that all nodes see. A task that the memory monitor stopped is tried three more times; Ray's
-# default is for ever. Nodes have five minutes to appear; Ray's default is half a minute.
-export RAY_AUTH_MODE=token RAY_task_oom_retries=3 RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
+# The token, in a home that all nodes see.
+export RAY_AUTH_MODE=token
+# A task that the memory monitor stopped is tried three more times; Ray's default is for ever.
+export RAY_task_oom_retries=3
+# Seconds that nodes have to appear; Ray's default is 30.
+export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
+
 [[ -s ~/.ray/auth_token ]] || ray get-auth-token --generate > /dev/null
 
 # By number: a node's own name may mean 127.0.1.1 to itself.

@@ -22,12 +22,13 @@ SCRIPT = DEPLOY / "slurm.sh"
 BIN = Path(sys.executable).parent
 SMALL = ["--set", "zoo.population.seeds=4", "--set", "zoo.population.group_size=2", "--set", "zoo.training.epochs=1"]
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-# Two machines on one cable, node1 and node2, each held by a process that waits; the job's script runs on neither.
+# Two machines on one cable, node1 and node2, each held by a shell that waits (and, as their process 1, reaps what died);
+# the job's script runs on neither.
 MACHINES = """\
 set -euo pipefail
 ip link add cable1 type veth peer name cable2
 for number in 1 2; do
-  unshare --net --pid --fork --kill-child --mount-proc sh -c "mount -t tmpfs none '$RAY_TMPDIR' && exec sleep 600" &
+  unshare --net --pid --fork --kill-child --mount-proc bash -c "mount -t tmpfs none '$RAY_TMPDIR' || exit; while sleep 1; do :; done" &
   until pid=$(pgrep --parent $!); do sleep 0.05; done
   echo "$pid" > "$MACHINES/node$number"
   ip link set cable$number netns "$pid"
@@ -43,11 +44,14 @@ while [[ $1 == --* ]]; do
   [[ $1 == --nodelist=* ]] && nodes=("${1#--nodelist=}")
   shift
 done
-status=0
 for node in "${nodes[@]}"; do
   nsenter --target "$(< "$MACHINES/$node")" --net --pid --mount --wd="$PWD" "$@" &
+  [[ $node == node1 ]] && first=$!
 done
-for _ in "${nodes[@]}"; do wait -n || status=$?; done
+status=0
+wait "$first" || status=$?
+# Slurm would wait for node2, too, and that for the Ray of node1 which is gone, a minute.
+[[ ${#nodes[@]} == 1 ]] || kill -KILL "$(< "$MACHINES/node2")"
 exit $status
 """
 SCONTROL = """\
