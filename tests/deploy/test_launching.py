@@ -28,7 +28,11 @@ def test_nothing_is_wrong_with_the_files(config: dict[str, Any]) -> None:
     ("path", "value", "fault"),
     [
         ("file_mounts", {"~/dist": "dist"}, "file_mounts: the token ~/.ray/auth_token is not among them"),
-        (("file_mounts", "~/constraints.txt"), "constraint.txt", "file_mounts: constraint.txt is not in the repository"),
+        (
+            ("file_mounts", "~/constraints.txt"),
+            "constraint.txt",
+            "file_mounts: constraint.txt is not in the repository",
+        ),
         ("file_mounts", {"/root/dist": "dist"}, "file_mounts: /root/dist is not in the home of the nodes' user"),
         (
             "file_mounts",

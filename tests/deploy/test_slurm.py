@@ -12,9 +12,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import click
 import pytest
+import typer
 from checkout import DEPLOY, ENVIRONMENT, ROOT
+from ray.scripts.scripts import cli
 
+from zoo_pipeline.cli import app
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.survey import survey
 
@@ -60,9 +64,64 @@ SCONTROL = """\
 """
 
 
-def directives() -> dict[str, str]:
-    """The options of sbatch that the script carries."""
-    return dict(re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?$", SCRIPT.read_text(), flags=re.MULTILINE))
+DIRECTIVES = {
+    *("job-name", "nodes", "ntasks-per-node", "cpus-per-task", "gpus-per-node", "time", "exclusive"),
+    *("partition", "account", "mem", "output", "requeue"),
+}
+
+
+def faults(script: str) -> list[str]:
+    """What is wrong with the script beyond its shell: Slurm's options, Ray's, and the environment of the nodes."""
+    options = dict(re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?$", script, flags=re.MULTILINE))
+    found = [f"unknown #SBATCH --{name}" for name in options.keys() - DIRECTIVES]
+    if len(options) < script.count("#SBATCH"):
+        found.append("an #SBATCH line is not --NAME or --NAME=VALUE")
+    if "exclusive" not in options:
+        found.append("no --exclusive: another Ray of the user on a node is refused, or stopped")
+    if options.get("ntasks-per-node") != "1":
+        found.append("not one task, and so one Ray, on a node")
+    exported = dict(re.findall(r"\b(RAY_\w+)=(\S+)", " ".join(re.findall("^export .+$", script, flags=re.MULTILINE))))
+    for name, value in ENVIRONMENT.items():
+        if exported.get(name) != value:
+            found.append(f"{name} is exported as {exported.get(name)}, not {value}")
+    if "/auth_token ]] || ray get-auth-token --generate > /dev/null\n" not in script:
+        found.append("no token is made, or it is shown in the job's log")
+    return found + _command_faults(re.sub(r"\\\n\s*", "", script))
+
+
+def _command_faults(script: str) -> list[str]:
+    """Of `srun ray symmetric-run … -- zoo run …`: Ray's own parser and ours must take both sides."""
+    line = re.search(r"^srun ray symmetric-run (.+) -- zoo (.+)$", script, flags=re.MULTILINE)
+    if line is None:
+        return ["no line srun ray symmetric-run … -- zoo …"]
+    known = {"$address": "10.0.0.1:6379", "$recipe": "digits-demo", "$run": "/shared/run"}
+    known |= {
+        "$SLURM_JOB_NUM_NODES": "4",
+        "$SLURM_CPUS_PER_TASK": "32",
+        "${SLURM_GPUS_ON_NODE:-0}": "4",
+        "$@": "--resume",
+    }
+    filled = re.sub(r'"([^"]+)"', lambda quoted: known.get(quoted[1], quoted[1]), line[0])
+    ours, zoo = filled.removeprefix("srun ray symmetric-run ").split(" -- zoo ")
+    try:
+        whole = cli.commands["symmetric-run"].make_context("symmetric-run", ours.split(), resilient_parsing=True)
+        started = cli.commands["start"].make_context("start", [*whole.params["ray_args_and_entrypoint"]])
+        command, *options = zoo.split()
+        if command not in ("run", "train"):
+            return [f"zoo {command} trains nothing"]
+        asked = typer.main.get_command(app).commands[command].make_context(command, options)
+    except click.ClickException as error:
+        return [f"not understood: {error.format_message()}"]
+    found = []
+    if (whole.params["address"], whole.params["min_nodes"]) != (known["$address"], 4):
+        found.append("Ray would not wait for all nodes at the first one's address")
+    if (started.params["num_cpus"], started.params["num_gpus"]) != (32, 4):
+        found.append("Ray would not offer what Slurm gave")
+    if asked.params["ray_address"] != known["$address"]:
+        found.append("zoo would start a Ray of its own beside that of the job")
+    if not asked.params["resume"]:
+        found.append("the same line again would not go on with the run")
+    return found
 
 
 @pytest.fixture
@@ -112,3 +171,56 @@ def test_a_job_on_two_nodes_makes_a_complete_run(machines, tmp_path):
     assert (found["complete"], found["shards"], found["analyses"], found["report"]) == (True, 2, ["default"], True)
     assert "10.9.8.1:6379" in done.stdout
     assert (tmp_path / ".ray" / "auth_token").read_text()
+
+
+def test_a_job_whose_ray_does_not_start_fails(machines, tmp_path):
+    """Ray's own command ends with 0 then."""
+    done = sbatch({**machines, "SLURM_CPUS_PER_TASK": "-1"}, "digits-demo", str(tmp_path / "run"))
+    assert "Failed to start Ray" in done.stderr
+    assert done.returncode == 2
+    assert "has no spec.json" in done.stderr.splitlines()[-1]
+
+
+def test_the_script_is_a_faultless_one():
+    script = SCRIPT.read_text()
+    assert faults(script) == []
+    assert subprocess.run(["bash", "-n", SCRIPT], check=False).returncode == 0
+    assert os.access(SCRIPT, os.X_OK)
+
+
+def test_shellcheck_finds_nothing():
+    shellcheck = shutil.which("shellcheck", path=f"{BIN}:{os.environ['PATH']}")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed")
+    done = subprocess.run([shellcheck, SCRIPT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "fault"),
+    [
+        ("#SBATCH --nodes=4", "#SBATCH --node=4", "unknown #SBATCH --node"),
+        ("#SBATCH --nodes=4", "#SBATCH -N 4", "an #SBATCH line is not --NAME or --NAME=VALUE"),
+        ("#SBATCH --exclusive\n", "", "no --exclusive: another Ray of the user on a node is refused, or stopped"),
+        ("#SBATCH --ntasks-per-node=1", "#SBATCH --ntasks-per-node=2", "not one task, and so one Ray, on a node"),
+        ("RAY_AUTH_MODE=token", "RAY_AUTH_MODE=disabled", "RAY_AUTH_MODE is exported as disabled, not token"),
+        ("export RAY_task_oom", "RAY_task_oom", "RAY_task_oom_retries is exported as None, not 3"),
+        ("--generate > /dev/null", "--generate", "no token is made, or it is shown in the job's log"),
+        ("-- \\\n", "\\\n", "no line srun ray symmetric-run … -- zoo …"),
+        ("--num-cpus=", "--num-cpu=", "not understood: No such option '--num-cpu'."),
+        (' --num-gpus="${SLURM_GPUS_ON_NODE:-0}"', "", "Ray would not offer what Slurm gave"),
+        (
+            "--min-nodes ",
+            "--min-nodes 1 --min-worker-port ",
+            "Ray would not wait for all nodes at the first one's address",
+        ),
+        (' --ray-address "$address"', "", "zoo would start a Ray of its own beside that of the job"),
+        (' --resume "$@"', "", "the same line again would not go on with the run"),
+        ('zoo run "$recipe', 'zoo rum "$recipe', "zoo rum trains nothing"),
+        ("--out", "--outt", "not understood: No such option '--outt'."),
+    ],
+)
+def test_a_planted_error_is_found(right, wrong, fault):
+    script = SCRIPT.read_text()
+    assert right in script
+    assert fault in faults(script.replace(right, wrong))
