@@ -15,7 +15,7 @@ KEYS = {
 def runtime_faults(document: dict[str, Any]) -> list[str]:
     """What is wrong with it, for a job whose nodes have all libraries already."""
     found = [f"runtime_env: unknown key {key}" for key in sorted(document.keys() - KEYS)]
-    # Libraries come with the node: what a job installs, it installs again on every new node, and it may bring another Ray.
+    # Libraries come with the node: what a job brings is installed again on every new node, and may be another Ray.
     found += [f"runtime_env: {key} belongs to the nodes' setup" for key in ("pip", "uv", "conda") if key in document]
     found += [
         f"runtime_env: {name} is no name of a variable"

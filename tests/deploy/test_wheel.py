@@ -1,6 +1,6 @@
 """Both of Ray's ways in, on a Ray whose nodes have the package by cluster.yaml's own commands, from the wheel.
 
-The nodes' python is a bare environment: it sees the libraries of this one, but zoo_pipeline only where the wheel put it.
+The nodes' python is a bare environment: it sees the libraries of this one, but zoo_pipeline only from the wheel.
 """
 
 import json
