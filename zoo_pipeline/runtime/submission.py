@@ -90,10 +90,10 @@ def see_through(submission: Submission) -> int:
 
 def _followed(submission: Submission, client: JobSubmissionClient, job: str) -> int | None:
     """Show a job's log until it ends; returns its exit code, or LOST."""
-    shown = 0
+    log = _Log()
     while True:
         try:
-            shown = asyncio.run(_tail(client, job, shown))
+            asyncio.run(log.follow(client, job))
             info = _ended(client, job)
         except _UNREACHABLE:
             found = _connected(submission)
@@ -104,16 +104,19 @@ def _followed(submission: Submission, client: JobSubmissionClient, job: str) -> 
             return _exit_code(info)
 
 
-async def _tail(client: JobSubmissionClient, job: str, shown: int) -> int:
-    """Show the log from a character on, for as long as it grows; returns how far it was shown."""
-    at = 0
-    async for text in client.tail_job_logs(job):
-        fresh = text[max(0, shown - at) :]
-        at += len(text)
-        if fresh:
-            print(fresh, end="", flush=True)
-            shown = at
-    return shown
+class _Log:
+    """A job's log, each character of which is printed once, however often it is followed from its start."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+
+    async def follow(self, client: JobSubmissionClient, job: str) -> None:
+        """Print what is new, for as long as the log grows."""
+        at = 0
+        async for text in client.tail_job_logs(job):
+            print(text[max(0, self._shown - at) :], end="", flush=True)
+            at += len(text)
+            self._shown = max(self._shown, at)
 
 
 def _ended(client: JobSubmissionClient, job: str) -> JobInfo | None:
