@@ -4,7 +4,6 @@ Multiplications and additions count one each; activations, pools and optimisers,
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 from math import prod
 
 from zoo_pipeline.architecture import CNNS, POOL, RESNETS, Architecture

@@ -18,7 +18,7 @@ _OPTIMIZER_FLOATS = {"sgd": 1, "rmsprop": 3, "adam": 3, "adamw": 3}
 _LARGEST_STACK = 256  # models at once that are tried on a CPU
 _LIKELY_STACK = 32  # that is tried first, whatever time it takes
 _TRIED_STEPS = 30  # that a way of computing is tried for
-_TRIED_OPERATIONS = 100e9  # of one core in the time that there is for trying
+_TRIED_OPERATIONS = 60e9  # of one core in the time that there is for trying: more than any CNN was seen to make
 _LEAST_IMAGES = 16  # that are evaluated at once
 _EVALUATED_NUMBERS = 1 << 21  # of all models at once, in all intermediate results
 
@@ -28,7 +28,7 @@ def task_bytes(plan: Plan) -> int:
 
     The sum, for the largest group of the plan with n models of d weights and b buffers, of which s are trained at once:
 
-    - the process: 480 MiB with all libraries (3 GiB more on a GPU)
+    - the process with its libraries: 480 MiB (on a GPU 3 GiB more)
     - the data: 3 × 4 bytes × numbers in all images: the dataset, its copy in the order of the first layer, and the
       copy that this is made from
     - the training state: 4 bytes × n × (d × (2 + the optimiser's numbers per weight) + b)
@@ -38,15 +38,17 @@ def task_bytes(plan: Plan) -> int:
     - the labels, where models have noise of their own in them: 3 × 8 bytes × n × training images
     - the shard: 3 × the raw bytes of the largest epoch range: the rows, their encoded bytes, and Parquet's work on them
 
-    Images of a batch are at least 16. s is `resources.stack`, or what may be tried when the engine is chosen.
+    Images of a batch are at least 16. s is `resources.stack`, or what may be tried when the engine is chosen. The step of a
+    task on a GPU lies in the GPU's memory, and does not count.
     """
     group = max(plan.groups, key=lambda one: len(one.models))
+    on_gpu = plan.config.resources.num_gpus > 0
     return (
         _PROCESS_BYTES
-        + (_GPU_PROCESS_BYTES if plan.config.resources.num_gpus else 0)
+        + (_GPU_PROCESS_BYTES if on_gpu else _step_bytes(plan, group))
         + _data_bytes(plan)
         + 2 * _state_bytes(plan, group)
-        + _step_bytes(plan, group)
+        + _order_bytes(plan, group)
         + _SHARD_COPIES * max(part.raw_bytes for part in group.ranges)
     )
 
@@ -64,15 +66,20 @@ def _state_bytes(plan: Plan, group: Group) -> int:
 
 
 def _step_bytes(plan: Plan, group: Group) -> int:
+    batch = group.models[0].hyperparameters.batch_size
+    # ResNets are trained one after another, however many are stacked.
+    active = 1 if plan.architecture.name in RESNETS else _stack(plan, len(group.models), batch)
+    images = max(batch, _LEAST_IMAGES) + _LEAST_IMAGES
+    return _FLOAT * (active * images * step_floats(plan.architecture) + _EVALUATED_NUMBERS)
+
+
+def _order_bytes(plan: Plan, group: Group) -> int:
+    """Of the orders of the images and of labels with noise."""
     every = [model.hyperparameters for model in group.models]
-    rows, batch = train_rows(plan.facts, every[0].data_fraction), max(every[0].batch_size, _LEAST_IMAGES)
-    together = _stack(plan, len(every), every[0].batch_size)
-    floats = step_floats(plan.architecture)
-    active = 1 if plan.architecture.name in RESNETS else together  # those train one after another
-    step = _FLOAT * (active * (batch + _LEAST_IMAGES) * floats + _EVALUATED_NUMBERS)
-    orders = _ORDER_COPIES * _INTEGER * together * rows
-    labels = _LABEL_COPIES * _INTEGER * len(every) * rows if any(one.label_noise for one in every) else 0
-    return step + orders + labels
+    rows = train_rows(plan.facts, every[0].data_fraction)
+    orders = _ORDER_COPIES * _stack(plan, len(every), every[0].batch_size)
+    labels = _LABEL_COPIES * len(every) if any(one.label_noise for one in every) else 0
+    return _INTEGER * (orders + labels) * rows
 
 
 def _stack(plan: Plan, models: int, batch_size: int) -> int:

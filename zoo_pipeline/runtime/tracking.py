@@ -82,7 +82,7 @@ class Tracker:
         self._ending = True
         self._thread.join(ENDS_WITHIN_S)
         if self._thread.is_alive():
-            _warn(f"still not told everything after {ENDS_WITHIN_S:.0f} s; what is missing there is in {self._run.root}")
+            _warn(f"still not told everything after {ENDS_WITHIN_S:.0f} s; the run has it all")
 
     def _tell(self) -> None:
         self._try(self._begin)
