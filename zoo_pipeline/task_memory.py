@@ -38,8 +38,8 @@ def task_bytes(plan: Plan) -> int:
     - the labels, where models have noise of their own in them: 3 × 8 bytes × n × training images
     - the shard: 3 × the raw bytes of the largest epoch range: the rows, their encoded bytes, and Parquet's work on them
 
-    Images of a batch are at least 16. s is `resources.stack`, or what may be tried when the engine is chosen. The step of a
-    task on a GPU lies in the GPU's memory, and does not count.
+    Images of a batch are at least 16. s is `resources.stack`, or what may be tried when the engine is chosen.
+    The step of a task on a GPU lies in the GPU's memory, and does not count.
     """
     group = max(plan.groups, key=lambda one: len(one.models))
     on_gpu = plan.config.resources.num_gpus > 0

@@ -17,7 +17,7 @@ from zoo_pipeline.store.rundir import REPORT, SPEC, RunDirectory
 from zoo_pipeline.zoo import Zoo
 
 TOLD_EVERY_S = 30.0  # how far training is
-ENDS_WITHIN_S = 30.0  # that the last words are waited for
+ENDS_WITHIN_S = 60.0  # that the last words are waited for
 _LONGEST_REASON = 200  # characters
 _SUMMARY = "summary.json"
 
@@ -25,16 +25,15 @@ Words = Callable[[MlflowRun], None]
 
 
 @contextmanager
-def tracked(plan: Plan, run: RunDirectory, *, resume: bool, every_s: float = TOLD_EVERY_S) -> Iterator["Tracker"]:
+def tracked(plan: Plan, run: RunDirectory, *, resume: bool) -> Iterator["Tracker"]:
     """Track a zoo in MLflow as long as the block runs; how the block ends is the last that MLflow is told.
 
     Args:
         plan: of the zoo.
         run: its run directory, claimed.
         resume: go on with the zoo's MLflow run, if there is one.
-        every_s: how often progress is told.
     """
-    tracker = Tracker(plan, run, resume, every_s)
+    tracker = Tracker(plan, run, resume)
     try:
         yield tracker
     except Exception:
@@ -56,11 +55,11 @@ class Tracker:
         failed: whether groups failed.
     """
 
-    def __init__(self, plan: Plan, run: RunDirectory, resume: bool, every_s: float) -> None:
-        self._plan, self._run, self._resume, self._every_s = plan, run, resume, every_s
+    def __init__(self, plan: Plan, run: RunDirectory, resume: bool) -> None:
+        self._plan, self._run, self._resume = plan, run, resume
         self._words: queue.SimpleQueue[Words | None] = queue.SimpleQueue()
         self._mlflow: MlflowRun | None = None
-        self._out_of_reach = self._ending = False
+        self._out_of_reach = self._ending = self._given_up = False
         self.failed = False
         self._thread = Thread(target=self._tell, daemon=True)
         self._thread.start()
@@ -77,9 +76,9 @@ class Tracker:
 
     def end(self, status: str) -> None:
         """Tell the last words, for which there is little time."""
+        self._ending = True
         self._words.put(lambda mlflow: mlflow.end(status))
         self._words.put(None)
-        self._ending = True
         self._thread.join(ENDS_WITHIN_S)
         if self._thread.is_alive():
             _warn(f"still not told everything after {ENDS_WITHIN_S:.0f} s; the run has it all")
@@ -88,10 +87,10 @@ class Tracker:
         self._try(self._begin)
         while True:
             try:
-                words = self._words.get(timeout=self._every_s)
+                words = self._words.get(timeout=TOLD_EVERY_S)
             except queue.Empty:
                 words = self._progress
-            if words is None or (self._ending and self._out_of_reach):
+            if words is None or self._given_up:
                 return
             self._try(words)
 
@@ -104,7 +103,7 @@ class Tracker:
             if not self._out_of_reach:
                 reason = without_credentials(f"{type(error).__name__}: {error}".splitlines()[0])[:_LONGEST_REASON]
                 _warn(f"cannot be told ({reason}); the zoo goes on without it, and it is tried again")
-            self._out_of_reach = True
+            self._out_of_reach, self._given_up = True, self._ending
         else:
             self._out_of_reach = False
 
