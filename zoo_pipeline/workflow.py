@@ -130,7 +130,7 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
                 summary = analyze_run(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
             page = write_report(run_directory.root, DEFAULT_ANALYSIS)
             if tracker:
-                tracker.analysed(summary)
+                tracker.analysed(DEFAULT_ANALYSIS)
     return RunReport(training, summary, page)
 
 

@@ -75,10 +75,9 @@ def test_resuming_goes_on_in_the_same_run_and_overwriting_begins_another(
     client, tmp_path, request, monkeypatch, fail_group_of
 ):
     command = [*RUN, "--out", str(tmp_path / "run"), "--track", "mlflow"]
-    with monkeypatch.context():
-        fail_group_of(2, ValueError("on purpose"))
-        assert main(command) == 1
-    monkeypatch.undo()
+    fail_group_of(2, ValueError("on purpose"))
+    assert main(command) == 1
+    monkeypatch.undo()  # of the environment, too
     monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", request.node.name)
     (failed,) = runs_of(client, request.node.name)

@@ -13,7 +13,7 @@ from zoo_pipeline.runtime.mlflow_run import ADDRESS, MlflowRun, without_credenti
 from zoo_pipeline.runtime.progress import tell_line
 from zoo_pipeline.runtime.training import TrainingReport
 from zoo_pipeline.store.pulse import pulse
-from zoo_pipeline.store.rundir import REPORT, SPEC, RunDirectory
+from zoo_pipeline.store.rundir import ANALYSIS, REPORT, SPEC, RunDirectory
 from zoo_pipeline.zoo import Zoo
 
 TOLD_EVERY_S = 30.0  # how far training is
@@ -70,9 +70,9 @@ class Tracker:
         self._words.put(self._progress)
         self._words.put(lambda mlflow: self._training(mlflow, report))
 
-    def analysed(self, summary: dict[str, Any]) -> None:
-        """The analysis and its report are written."""
-        self._words.put(lambda mlflow: self._analysis(mlflow, summary))
+    def analysed(self, name: str) -> None:
+        """An analysis and its report are written."""
+        self._words.put(lambda mlflow: self._analysis(mlflow, name))
 
     def end(self, status: str) -> None:
         """Tell the last words, for which there is little time."""
@@ -130,10 +130,11 @@ class Tracker:
             mlflow.series(_accuracies(zoo))
         mlflow.metrics(values, step=at)
 
-    def _analysis(self, mlflow: MlflowRun, summary: dict[str, Any]) -> None:
-        scores = {f"analysis/{name}": float(value) for name, value in summary.items() if _is_number(value)}
+    def _analysis(self, mlflow: MlflowRun, name: str) -> None:
+        summary = self._run.files.read(f"{ANALYSIS}/{name}/{_SUMMARY}")
+        scores = {f"analysis/{key}": float(value) for key, value in json.loads(summary).items() if _is_number(value)}
         mlflow.metrics(scores, step=0)
-        mlflow.artifact(_SUMMARY, json.dumps(summary, indent=1).encode())
+        mlflow.artifact(_SUMMARY, summary)
         mlflow.artifact(REPORT, self._run.files.read(REPORT))
 
 
