@@ -20,7 +20,8 @@ PACKAGE = ROOT / "zoo_pipeline"
 # Rooms of the package, top floor first. A room may import rooms of its own floor (without circles) and of those below.
 FLOORS = (
     ("cli",),
-    ("mending", "workflow", "tables"),
+    ("arguments", "messages"),
+    ("mending", "workflow", "planning", "tables"),
     ("runtime",),
     ("zoo", "sources"),
     ("trajectories", "store", "report"),
@@ -29,6 +30,9 @@ FLOORS = (
     ("recipes", "expansion", "mistakes"),
     (
         "plan",
+        "computation",
+        "task_memory",
+        "sizing",
         "ranges",
         "points",
         "config",
