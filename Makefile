@@ -1,16 +1,18 @@
 # make demo   train a zoo, recover its trajectories, write the report (installs into ./.venv first)
 # make test   the tests            make lint   ruff and mypy
+# make wheel  dist/zoo_pipeline-VERSION-py3-none-any.whl, which the recipes of docs/deploy/ put on a cluster's nodes
 # make clean  remove what builds, tests and linters leave behind (not .venv, not runs)
 
 PYTHON ?= python3
 # Two at a time, a module's tests in one process: half of the time goes in waiting for Ray to start.
 PYTEST_ARGS ?=
 TESTS_AT_ONCE ?= 2
+WHEEL_ARGS ?=
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint wheel clean
 
 demo: .venv/.installed
 	$(BIN)/zoo run digits-demo --out runs/digits-demo --overwrite
@@ -22,6 +24,11 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# From scratch: setuptools would take along what an earlier build left, and `dist` goes to the nodes as it is.
+wheel: | $(BIN)/python
+	@rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(WHEEL_ARGS) --wheel-dir dist .
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

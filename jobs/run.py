@@ -1,12 +1,17 @@
-"""Train, analyse and report as a Ray job: `ray job submit --working-dir . … -- python jobs/run.py CONFIG --out RUN`.
+"""Train, analyse and report on the cluster where this is started.
 
-Ray puts the unpacked working directory on PYTHONPATH of the driver and of every worker, so the package needs no
-installation on the cluster; elsewhere install it first (`pip install -e .`) or call `zoo run`.
+    ray job submit --working-dir . … -- python jobs/run.py CONFIG --out RUN
+    ray submit cluster.yaml jobs/run.py CONFIG --out RUN
+
+The first sends the package with the working directory, which Ray puts before everything that is installed, for the
+driver and for every worker. The second sends this file alone: the package is on the nodes (see docs/deploy/README.md).
 """
 
+import os
 import sys
 
 from zoo_pipeline.cli import main
 
 if __name__ == "__main__":
+    os.environ.setdefault("RAY_ADDRESS", "auto")  # `ray submit` sets none: without it, a Ray of our own on the head
     sys.exit(main(["run", *sys.argv[1:]]))

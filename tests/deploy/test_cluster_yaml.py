@@ -6,16 +6,15 @@ does. Each rule is shown to bite by an error planted in the real file.
 
 import copy
 import re
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from checkout import IMAGES, ROOT, planted
 from jsonschema import ValidationError
+from launching import launch_faults
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-ROOT = Path(__file__).parents[1]
 REGION = re.compile(
     r"(af|ap|ca|eu|il|me|mx|sa|us)-(gov-)?(north|south|east|west|central|northeast|southeast|northwest)-\d"
 )
@@ -37,11 +36,10 @@ def faults(config: dict[str, Any]) -> list[str]:
         found += [f"{name}: {fault}" for fault in _node_faults(node_type, is_head=name == head)]
         if _is_spot(node_type) and not any(_is_fallback(other, node_type) for other in types.values()):
             found.append(f"{name}: no on-demand type of lower priority with the same resources")
-    for image in ("head_image", "worker_image"):
-        expected = f"rayproject/ray:{_pins()['ray']}-py311" + ("-gpu" if image == "worker_image" else "")
+    for image, expected in (("head_image", IMAGES["cpu"]), ("worker_image", IMAGES["gpu"])):
         if config["docker"][image] != expected:
             found.append(f"docker: {image} is not {expected}")
-    return found
+    return found + launch_faults(config)
 
 
 def _node_faults(node_type: dict[str, Any], is_head: bool) -> list[str]:
@@ -77,28 +75,10 @@ def _is_fallback(other: dict[str, Any], spot: dict[str, Any]) -> bool:
     )
 
 
-def _pins() -> dict[str, str]:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
-
-
-def _project_names(requirements: list[str]) -> set[str]:
-    return {re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0].lower() for requirement in requirements}
-
-
 @pytest.fixture
 def config() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text())
     return loaded
-
-
-def _plant(config: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    *parents, last = path.split("/")
-    part = config
-    for key in parents:
-        part = part[key]
-    part[last] = value
-    return config
 
 
 def test_ray_accepts_the_file(config: dict[str, Any]) -> None:
@@ -124,7 +104,7 @@ def test_nothing_is_left_for_ec2_to_refuse(config: dict[str, Any]) -> None:
 )
 def test_ray_refuses_a_planted_error(config: dict[str, Any], path: str, value: object, message: str) -> None:
     with pytest.raises((ValidationError, ValueError), match=re.escape(message)):
-        validate_config(prepare_config(_plant(config, path, value)))
+        validate_config(prepare_config(planted(config, path, value)))
 
 
 @pytest.mark.parametrize(
@@ -168,27 +148,13 @@ def test_ray_refuses_a_planted_error(config: dict[str, Any], path: str, value: o
         (
             "docker/worker_image",
             "rayproject/ray:2.59.0-py311-gpu",
-            f"docker: worker_image is not rayproject/ray:{_pins()['ray']}-py311-gpu",
+            f"docker: worker_image is not {IMAGES['gpu']}",
         ),
     ],
 )
 def test_a_planted_error_that_ray_accepts_is_found(
     config: dict[str, Any], path: str, value: object, fault: str
 ) -> None:
-    planted = _plant(config, path, value)
-    validate_config(prepare_config(copy.deepcopy(planted)))
-    assert fault in faults(planted)
-
-
-def test_nodes_get_every_dependency_and_nothing_else(config: dict[str, Any]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    install, s3 = (command.split() for command in config["setup_commands"])
-    assert install[:4] == ["pip", "install", "-c", "~/constraints.txt"]
-    assert set(install[4:]) == _project_names(project["dependencies"]) - {"ray"}
-    assert s3[2] == f"s3fs=={_pins()['fsspec']}"
-
-
-def test_mounted_files_of_the_repository_exist(config: dict[str, Any]) -> None:
-    ours = [local for local in config["file_mounts"].values() if not local.startswith("~")]
-    assert ours == ["constraints.txt"]
-    assert all((ROOT / local).is_file() for local in ours)
+    wrong = planted(config, path, value)
+    validate_config(prepare_config(copy.deepcopy(wrong)))
+    assert fault in faults(wrong)
