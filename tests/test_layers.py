@@ -38,6 +38,7 @@ FLOORS = (
         "hyperparameters",
         "dataset_facts",
         "errors",
+        "stopwatch",
         "version",
     ),
 )
