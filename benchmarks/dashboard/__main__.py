@@ -49,11 +49,12 @@ def main() -> int:
             began = time.time() - QUIET_S
             expected = {recipe: _trained(recipe, folder / recipe, ray_address) for recipe in RUNS}
             time.sleep(QUIET_S)
+            ended = time.time()
             for target in (target for panel in panels for target in panel.targets):
-                ask(address, target, began, time.time(), SCRAPE_EVERY_S, RATE_WINDOW)
+                ask(address, target, began, ended, SCRAPE_EVERY_S, RATE_WINDOW)
     figures = _held(panels, expected)
     if given.picture is not None:
-        figures["picture"] = draw(panels, given.picture.absolute())
+        figures["picture"] = draw(panels, given.picture.absolute(), SCRAPE_EVERY_S)
     machine: dict[str, Any] = {"prometheus": prometheus_version(), "ray": version("ray"), "machine": hardware("cpu")}
     print(json.dumps({**figures, **machine}))
     return int(bool(figures["without_answer"]) or figures["totals"] != figures["totals_expected"])

@@ -76,14 +76,13 @@ class Account:
             heart.start()
         log("training begun", run=self._run.root, groups=self._groups, missing=self._missing)
         try:
-            with shown("training", self._tally):
+            with shown("training", self._tally), self._meter.passing_on():
                 yield
         finally:
             ended.set()
             if self._missing:
                 heart.join(ENDS_WITHIN_S)
                 still(self._run)
-            self._meter.pass_on()
             log("training ended", run=self._run.root, trained=len(self.works), failed=len(self.failures))
 
     def hear(self, news: GroupNews | GroupNote) -> None:

@@ -1,8 +1,8 @@
 """The metrics of a training job, from what its tasks tell while they run and return at their end."""
 
-import time
-from collections.abc import Callable, Mapping
-from threading import Lock
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event, Lock, Thread
 
 from zoo_pipeline.runtime.metrics import (
     GROUPS,
@@ -15,10 +15,9 @@ from zoo_pipeline.runtime.metrics import (
     WRITTEN_BYTES,
     Meter,
 )
-from zoo_pipeline.runtime.pace import Pace
 from zoo_pipeline.runtime.progress import GroupNews, Tally, Work
 
-PASS_ON_EVERY_S = 1.0
+PASS_ON_EVERY_S = 2.0  # more often than Ray reports: a gauge that is not set again is forgotten after two reports
 
 
 class TrainingMeter:
@@ -34,33 +33,35 @@ class TrainingMeter:
         tally: how far training is.
         models: number of models by group, of the groups that are to be trained.
         found: how many groups were there from the start.
-        clock: seconds.
     """
 
-    def __init__(
-        self,
-        meter: Meter,
-        run: str,
-        tally: Tally,
-        models: Mapping[int, int],
-        found: int,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, meter: Meter, run: str, tally: Tally, models: Mapping[int, int], found: int) -> None:
         self._meter, self._run, self._tally, self._models = meter, run, tally, models
-        self._lock, self._pace = Lock(), Pace(PASS_ON_EVERY_S, clock=clock)
+        self._lock = Lock()
         self._groups = {"found": found, "waiting": len(models), "running": 0, "done": 0, "failed": 0}
         self._attempts: dict[int, dict[str, Work]] = {}  # of the groups that run: what each attempt has told
         self._over: set[int] = set()
         self._untold = {"model_epochs": 0, "bytes": 0, "retries": 0}
         self._seconds: dict[str, float] = {}
-        self.pass_on()
+
+    @contextmanager
+    def passing_on(self) -> Iterator[None]:
+        """Tell the meter as long as the block runs, also while nothing happens, and at its end."""
+        ended = Event()
+        teller = Thread(target=self._tell, args=(ended,), daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            teller.join()
+            self.pass_on()
 
     def hear(self, news: GroupNews) -> None:
         """Take in what an attempt has done so far."""
         with self._lock:
             if news.group not in self._over:
                 self._count(news.group, news.attempt, news.work)
-        self._pass_on_if_due()
 
     def done(self, group: int, attempt: str, work: Work) -> None:
         """A group is there; what its last attempt did is known for certain."""
@@ -68,14 +69,12 @@ class TrainingMeter:
             self._count(group, attempt, work)
             self._end(group, "done")
         self._meter.add(GROUPS_DONE, 1, run=self._run)
-        self._pass_on_if_due()
 
     def failed(self, group: int) -> None:
         """A group could not be trained."""
         with self._lock:
             self._end(group, "failed")
         self._meter.add(GROUPS_FAILED, 1, run=self._run)
-        self._pass_on_if_due()
 
     def last_attempt(self, group: int) -> str | None:
         """Name of the last attempt that was heard of, of a group that is not over."""
@@ -98,10 +97,9 @@ class TrainingMeter:
             self._meter.set(GROUPS, number, run=self._run, state=state)
         self._meter.set(MODEL_EPOCHS_LEFT, self._tally.total - self._tally.done, run=self._run)
 
-    def _pass_on_if_due(self) -> None:
-        with self._lock:
-            due = self._pace.due()
-        if due:
+    def _tell(self, ended: Event) -> None:
+        self.pass_on()
+        while not ended.wait(PASS_ON_EVERY_S):
             self.pass_on()
 
     def _count(self, group: int, attempt: str, work: Work) -> None:
