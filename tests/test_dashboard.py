@@ -11,6 +11,7 @@ from zoo_pipeline.runtime.metrics import METRICS
 
 ROOT = Path(__file__).parents[1]
 DASHBOARD = json.loads((ROOT / "docs" / "operations" / "grafana-zoo.json").read_text())
+DOCS = (ROOT / "docs" / "metrics.md").read_text()
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
 METRIC = re.compile(r"\bray_zoo_\w+")
@@ -74,4 +75,8 @@ def test_every_metric_is_told_of_in_the_docs(metric):
         assert f"`{tag}`" in line
 
 
-DOCS = (ROOT / "docs" / "metrics.md").read_text() if (ROOT / "docs" / "metrics.md").exists() else ""
+def test_the_queries_of_the_docs_are_of_metrics_that_there_are():
+    queries = re.findall(r"```promql\n(.*?)```", DOCS, flags=re.DOTALL)
+    assert queries
+    for query in queries:
+        assert set(METRIC.findall(query)) <= {f"ray_{metric.name}" for metric in METRICS}, query

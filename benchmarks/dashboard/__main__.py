@@ -27,8 +27,8 @@ from benchmarks.dashboard.servers import (
 from benchmarks.machine import hardware
 
 RUNS = {  # the second has more than 10,000 checkpoints, so its analysis goes by shares and actors
-    "digits-demo": ["zoo.population.group_size=4", "zoo.training.epochs=50"],
-    "tetris-seeds": ["zoo.population.group_size=16"],
+    "digits-demo": ["zoo.population.group_size=4", "zoo.training.epochs=100"],
+    "tetris-seeds": ["zoo.population.group_size=8", "zoo.training.epochs=80"],
 }
 QUIET_S = 6.0  # before and after, so that the pictures have an edge
 

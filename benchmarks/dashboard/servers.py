@@ -22,7 +22,7 @@ ENVIRONMENT = {
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_metrics_report_interval_ms": "1000",  # so that short runs make a picture; Ray's default is 10 s
+    "RAY_metrics_report_interval_ms": "3000",  # short runs make a picture, too; Ray's default is 10 s
 }
 _PORTS = ("port", "metrics-export-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port")
 _CONFIGURATION = """\
