@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -135,3 +136,14 @@ def test_a_task_logs_by_run_group_and_attempt_in_its_worker_too(run):
     assert set(attempts) == set(range(6))
     log = [json.loads(line) for line in (root.parent / "log.jsonl").read_text().splitlines()]
     assert {line["group"]: line["attempt"] for line in log if "group" in line} == attempts
+
+
+def test_the_cluster_has_what_the_dashboard_asks_of_ray_itself(cluster, run):
+    dashboard = (Path(__file__).parents[2] / "docs" / "operations" / "grafana-zoo.json").read_text()
+    asked = set(re.findall(r"\bray_(?!zoo_|node_g)\w+", dashboard))  # but for what only nodes with a GPU tell
+    assert len(asked) >= 5
+    deadline = time.monotonic() + 30
+    while asked and time.monotonic() < deadline:  # nodes tell of themselves every few seconds
+        asked -= {name for name, *_ in _scraped(cluster, "ray_")}
+        time.sleep(0.2)
+    assert asked == set()
