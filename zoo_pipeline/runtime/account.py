@@ -13,7 +13,7 @@ from typing import Any
 
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.group_task import GroupResult
-from zoo_pipeline.runtime.log import log
+from zoo_pipeline.runtime.log import attempt_of, log
 from zoo_pipeline.runtime.metrics import Meter, run_tag
 from zoo_pipeline.runtime.progress import GroupNews, GroupNote, Tally, shown, tell_line
 from zoo_pipeline.runtime.training_meter import TrainingMeter
@@ -118,7 +118,7 @@ class Account:
 
     def failed(self, group: Group, error: Exception) -> None:
         """A group could not be trained."""
-        attempt = self._meter.last_attempt(group.number)  # None where its worker died before a word of it came
+        attempt = attempt_of(error) or self._meter.last_attempt(group.number)
         self._tally.end(group.number)
         self._meter.failed(group.number)
         message = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -15,9 +15,9 @@ from zoo_pipeline.store.faults import reason
 LOGGER = logging.getLogger("zoo_pipeline")
 TASKS = logging.getLogger("zoo_task")  # apart, since without Ray a task runs in the driver, which logs the same
 STORE = logging.getLogger("zoo_pipeline.store.patience")  # says of a task's store what it waits for
-for _logger in (LOGGER, TASKS):  # without it, Python prints warnings that nobody asked for
-    _logger.addHandler(logging.NullHandler())
+TASKS.addHandler(logging.NullHandler())  # without any, Python prints errors, which the driver tells anyway
 _STANDARD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}
+_NOTE = "attempt: "
 _group: ContextVar[dict[str, Any]] = ContextVar("group")
 
 
@@ -33,7 +33,7 @@ def task_log(event: str, **fields: Any) -> None:
 
 @contextmanager
 def tell_group(run: str, group: int, attempt: str) -> Iterator[None]:
-    """What a task logs while the block runs says whom it concerns; an error is logged with its traceback."""
+    """What a task logs while the block runs says whom it concerns; an error is logged, and says whose it is."""
     about = {"run": run, "group": group, "attempt": attempt}
 
     def add(record: logging.LogRecord) -> bool:
@@ -44,12 +44,19 @@ def tell_group(run: str, group: int, attempt: str) -> Iterator[None]:
     STORE.addFilter(add)
     try:
         yield
-    except Exception:
+    except Exception as error:
         TASKS.exception("group failed", extra=about)
+        error.add_note(f"{_NOTE}{attempt}")
         raise
     finally:
         STORE.removeFilter(add)
         _group.reset(token)
+
+
+def attempt_of(error: Exception) -> str | None:
+    """Name of the attempt that an error ended; None where its worker died."""
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_NOTE)]
+    return notes[-1].removeprefix(_NOTE) if notes else None
 
 
 class JsonLines(logging.Formatter):
