@@ -42,6 +42,7 @@ FLOORS = (
         "hyperparameters",
         "dataset_facts",
         "errors",
+        "stopwatch",
         "version",
     ),
 )

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from zoo_pipeline.runtime.metrics import Meter
 from zoo_pipeline.trajectories.crew import Crew
 
 TRAINING, ANALYSIS = "training", "analysis"  # what the work is called in messages, and in Ray's logs and dashboard
@@ -20,9 +21,15 @@ class Outcome:
 
 
 class Executor(Protocol):
-    """Ways to have functions called; functions and items must be importable and picklable."""
+    """Ways to have functions called; functions and items must be importable and picklable.
+
+    Attributes:
+        name: of the way.
+        meter: what is told the metrics of this process.
+    """
 
     name: str
+    meter: Meter
 
     def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` for every item; outcomes come as they are ready."""

@@ -11,6 +11,8 @@ from zoo_pipeline.config import Resources
 from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
+from zoo_pipeline.runtime.metrics import Meter
+from zoo_pipeline.runtime.ray_meter import RayMeter
 from zoo_pipeline.runtime.ray_words import traceback_text, unfinished
 from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
 from zoo_pipeline.trajectories.crew import Crew
@@ -29,6 +31,7 @@ class RayExecutor:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self.meter: Meter = RayMeter()
 
     def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` in a task per item; shared values go to the object store once."""

@@ -56,7 +56,7 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     # What was planned; resized images have a hash of their own.
     content = dataset.content_sha256 if plan.config.zoo.model.image_side else plan.facts.content_sha256 or ""
     tasks = [_task(plan, run, group, engine, content) for group in _in_turn(run, missing)]
-    account = Account(plan, run, missing)
+    account = Account(plan, run, missing, executor.meter)
     with account.open(), executor.listening(account.hear) as tell:
         for outcome in executor.map_unordered(train_and_publish, tasks, dataset, tell):
             # What concerns all groups, as a full disk does, ends the run; a worker that dies concerns its group.
