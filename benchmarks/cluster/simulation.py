@@ -21,6 +21,7 @@ from zoo_pipeline.runtime import training
 from zoo_pipeline.runtime.ray_executor import RayExecutor
 from zoo_pipeline.sizing import Wish, size
 from zoo_pipeline.store.commit import published
+from zoo_pipeline.store.groups import complete
 from zoo_pipeline.store.rundir import RunDirectory
 
 HASH = "5" * 64  # of the data that nobody has
@@ -55,7 +56,7 @@ def measure_scheduling(workers: int, wall_s: float, folder: Path) -> dict[str, A
         driver_before = processor_s()
         run.claim(made)
         setattr(training, "train_and_publish", sleep_and_publish)  # noqa: B010
-        setattr(training, "complete", _timed(training.complete, ended))  # noqa: B010
+        setattr(training, "complete", _timed(complete, ended))  # noqa: B010
         stand_in: Any = SimulatedData(HASH, epoch_s)
         started = time.monotonic()
         report = training.train_zoo(made, stand_in, run, RayExecutor(made.config.resources))
@@ -83,7 +84,7 @@ def measure_scheduling(workers: int, wall_s: float, folder: Path) -> dict[str, A
         "completing_s": round(time.monotonic() - ended[0], 2),
         "efficiency": round(in_tasks_s / workers / tasks_s, 4),
         "sleeping": round(wall_s / tasks_s, 4),
-        "bound": round(_longest_first(sorted((epoch_s[g.number] * g.epochs for g in made.groups)), workers), 2),
+        "bound": round(_longest_first(sorted(epoch_s[g.number] * g.epochs for g in made.groups), workers), 2),
         "driver_peak_mib": round(peak_bytes() / 2**20),
         "driver_processor_s": round(driver_s, 2),
         "services": services,

@@ -65,6 +65,17 @@ def test_every_item_comes_back_once_with_its_value_or_its_error(name, ray_execut
     assert (os.getpid() in pids) == (name == "inline")
 
 
+def asked_for(_item: int, *, device: str) -> float:
+    return ray.get_runtime_context().get_assigned_resources().get("memory", 0)
+
+
+@pytest.mark.parametrize(("memory_bytes", "granted"), [(0, 0), (1 << 28, 1 << 28), (1 << 60, None)])
+def test_a_task_asks_for_its_memory_but_for_no_more_than_a_machine_has(memory_bytes, granted, ray_executor):
+    most = max(node["Resources"]["memory"] for node in ray.nodes())
+    outcome = next(ray_executor.map_unordered(asked_for, [0], memory_bytes=memory_bytes))
+    assert outcome.value == (int(most) if granted is None else granted)
+
+
 @pytest.mark.parametrize("shard_bytes", [1 << 28, 15_000], ids=["whole", "ranges"])
 def test_both_executors_give_identical_shards(small_config, tmp_path, ray_executor, monkeypatch, shard_bytes):
     monkeypatch.setattr(ranges, "SHARD_BYTES", shard_bytes)

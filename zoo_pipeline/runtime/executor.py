@@ -31,8 +31,17 @@ class Executor(Protocol):
     name: str
     meter: Meter
 
-    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
-        """Call `function(item, *shared, device=…)` for every item; outcomes come as they are ready."""
+    def map_unordered(
+        self, function: Callable[..., Any], items: Sequence[Any], *shared: Any, memory_bytes: int = 0
+    ) -> Iterator[Outcome]:
+        """Call `function(item, *shared, device=…)` for every item; outcomes come as they are ready.
+
+        Args:
+            function: what to call.
+            items: what with.
+            shared: further arguments of all calls.
+            memory_bytes: that a call needs of its machine, for whoever places calls; 0: unknown.
+        """
         ...
 
     def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:

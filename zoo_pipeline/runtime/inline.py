@@ -26,7 +26,13 @@ class InlineExecutor:
         self.meter: Meter = Figures()
         self._device = "cuda" if resources.num_gpus else "cpu"
 
-    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
+    def map_unordered(
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *shared: Any,
+        memory_bytes: int = 0,  # noqa: ARG002  (placed already)
+    ) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` for every item, in order."""
         for item in items:
             try:

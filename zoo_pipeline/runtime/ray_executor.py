@@ -33,14 +33,20 @@ class RayExecutor:
         self._resources = resources
         self.meter: Meter = RayMeter()
 
-    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
-        """Call `function(item, *shared, device=…)` in a task per item; shared values go to the object store once."""
+    def map_unordered(
+        self, function: Callable[..., Any], items: Sequence[Any], *shared: Any, memory_bytes: int = 0
+    ) -> Iterator[Outcome]:
+        """Call `function(item, *shared, device=…)` in a task per item; shared values go to the object store once.
+
+        Tasks are packed onto few nodes, as is Ray's default, so that others are idle and can be given back.
+        """
         gpus = self._resources.num_gpus
         task = ray.remote(
             num_cpus=self._resources.num_cpus,
             num_gpus=gpus,
             max_calls=GPU_CALLS_PER_WORKER if gpus else 0,
             max_retries=MAX_RETRIES,
+            memory=self._granted(memory_bytes),
         )(_on_device).options(name=TRAINING)
         storage = storage_options()
         references = [ray.put(value) for value in shared]
@@ -62,6 +68,15 @@ class RayExecutor:
         finally:
             for reference in pending:  # only where the caller stopped early
                 ray.cancel(reference, force=True)
+
+    def _granted(self, memory_bytes: int) -> int:
+        """As much memory as a task can ask for: more than any node has would be waited for without end."""
+        fit = [
+            node["Resources"].get("memory", 0)
+            for node in ray.nodes()
+            if node["Alive"] and node["Resources"].get("CPU", 0) >= self._resources.num_cpus
+        ]
+        return int(min(memory_bytes, max(fit, default=memory_bytes)))  # no such node yet: the cluster grows
 
     def _window(self) -> int:
         """How many tasks to have submitted, by the size that the cluster has now."""
