@@ -94,11 +94,11 @@ class StoredTrainer:
 
     def train(self, seeds: Sequence[int], epochs: int) -> Trained:
         """Train as many models as there are seeds; the seeds themselves are the recipe's, and the weights on disk."""
+        from zoo_pipeline.planning import planned
         from zoo_pipeline.runtime.engine_choice import members_of  # here: a bare GPU machine has no pydantic
         from zoo_pipeline.runtime.group_task import GroupTask, train_and_publish
         from zoo_pipeline.store.rundir import RunDirectory
         from zoo_pipeline.store.shards import open_shard
-        from zoo_pipeline.workflow import planned
 
         population = (f"zoo.population.seeds={len(seeds)}", f"zoo.population.group_size={GROUP}")
         (plan,) = planned(RECIPE, (*population, f"zoo.training.epochs={epochs}"))

@@ -8,8 +8,8 @@ from zoo_pipeline.architecture import ARCHITECTURES
 from zoo_pipeline.config import ModelConfig, TrainingConfig
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.hyperparameters import ACTIVATIONS, INITIALISATIONS, OPTIMIZERS, SCHEDULES
+from zoo_pipeline.planning import planned, published
 from zoo_pipeline.recipes import load_config, load_configs, published_names, recipe_names
-from zoo_pipeline.workflow import planned, published
 
 
 def test_every_recipe_is_valid_and_named_like_its_file():

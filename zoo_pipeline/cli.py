@@ -3,22 +3,56 @@
 import json
 import shlex
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from zoo_pipeline import mending, workflow
-from zoo_pipeline.counts import plural
+from zoo_pipeline import mending, planning, workflow
+from zoo_pipeline.arguments import (
+    AllPublished,
+    AnalysisOut,
+    AsJson,
+    Cluster,
+    Config,
+    Cpus,
+    DataDir,
+    ExecutorName,
+    Gpus,
+    Hours,
+    Inputs,
+    LayoutFile,
+    Log,
+    Memory,
+    Name,
+    Out,
+    Overrides,
+    Overwrite,
+    PerNode,
+    Price,
+    Rate,
+    RayAddress,
+    Repair,
+    Resume,
+    Run,
+    Storage,
+    Track,
+)
 from zoo_pipeline.errors import ConfigError, ZooError
+from zoo_pipeline.messages import console, leave_if_failed, tell_training, tell_which
+from zoo_pipeline.planning import summary_of
 from zoo_pipeline.runtime.ending import TERMINATED, Terminated
+from zoo_pipeline.sizing import Wish
 from zoo_pipeline.store.options import StorageOptions, use_storage_options
-from zoo_pipeline.tables import engine_line, plan_table, status_table, summary_table, totals, training_table, zoos_table
+from zoo_pipeline.tables import (
+    cluster_table,
+    plan_table,
+    status_table,
+    summary_table,
+    totals,
+    zoos_table,
+)
 from zoo_pipeline.workflow import Options
-
-if TYPE_CHECKING:
-    from zoo_pipeline.runtime.training import TrainingReport
 
 app = typer.Typer(
     help="Train model zoos on Ray, keep every checkpoint in Parquet, recover their trajectories.",
@@ -28,40 +62,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="name of a recipe, or a YAML file")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="run directory: a local path or an fsspec URI")]
-Inputs = Annotated[
-    list[str], typer.Argument(metavar="INPUT…", help="runs, folders of Parquet files with a column weights, such files")
-]
-AnalysisOut = Annotated[
-    str | None, typer.Option("--out", metavar="DIR", help="where the analysis goes; without it, into the one run")
-]
-LayoutFile = Annotated[
-    Path | None, typer.Option("--layout", metavar="FILE.json", help="layout of plain Parquet files that lack one")
-]
-Out = Annotated[str, typer.Option("--out", metavar="RUN", help="run directory to write")]
-Overrides = Annotated[list[str], typer.Option("--set", metavar="A.B=VALUE", help="change one value; repeatable")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", envvar="ZOO_DATA_DIR", help="holds mnist/ and the like")]
-Resume = Annotated[bool, typer.Option("--resume", help="go on with the run that is there")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace the run or analysis that is there")]
-ExecutorName = Annotated[Literal["ray", "inline"], typer.Option("--executor", help="inline: this process, no Ray")]
-RayAddress = Annotated[str | None, typer.Option("--ray-address", help="local, auto or host:port; else RAY_ADDRESS")]
-Memory = Annotated[
-    str, typer.Option("--memory", metavar="BYTES", help="for weights, where there are too many to hold, such as 4GiB")
-]
-Log = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="append what happens, a JSON object a line")]
-Repair = Annotated[bool, typer.Option("--repair", help="remove what is damaged, and train exactly that again")]
-Storage = Annotated[
-    list[str],
-    typer.Option("--storage-option", metavar="KEY=VALUE", help="for the driver of s3:// and the like; repeatable"),
-]
-Name = Annotated[str, typer.Option("--name", help="name of the analysis")]
-AllPublished = Annotated[bool, typer.Option("--all-published", help="all published zoos, a line each, and totals")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
-
 INTERRUPTED = 130  # as a shell has it for SIGINT
 TABLE_WIDTH = 120  # of the table of zoos
-console = Console(highlight=False, markup=False)
 
 
 @app.command()
@@ -71,12 +73,24 @@ def plan(
     data_dir: DataDir = None,
     as_json: AsJson = False,
     all_published: AllPublished = False,
+    cluster: Cluster = False,
+    gpus: Gpus = None,
+    cpus: Cpus = None,
+    hours: Hours = None,
+    rate: Rate = None,
+    price: Price = None,
+    per_node: PerNode = Wish.per_node,
 ) -> None:
     """Print groups, models, checkpoints, bytes and files of a configuration; change nothing."""
+    wish = Wish(gpus, cpus, hours, rate, price, per_node)
+    if wish != Wish() and not cluster:
+        raise ConfigError("--gpus, --cpus, --hours, --rate, --price, --per-node: are for --cluster; add it")
+    if cluster and all_published:
+        raise ConfigError("--cluster --all-published: a cluster is sized for one CONFIG; name it")
     if all_published:
         if config is not None or overrides:
             raise ConfigError("--all-published: plans the published zoos as they are; name no CONFIG and no --set")
-        zoos = totals([made.summary() for made in workflow.published()])
+        zoos = totals([made.summary() for made in planning.published()])
         if as_json:
             print(json.dumps(zoos, indent=1))
         else:  # wide, whatever the terminal: a cut figure is none
@@ -84,12 +98,15 @@ def plan(
         return
     if config is None:
         raise ConfigError("no CONFIG is named: expected a recipe, a YAML file, or --all-published")
-    summaries = [made.summary() for made in workflow.planned(config, overrides, data_dir)]
+    plans = planning.planned(config, overrides, data_dir)
+    summaries = [summary_of(made, wish if cluster else None) for made in plans]
     if as_json:
         print(json.dumps(summaries[0] if len(summaries) == 1 else {"runs": summaries}, indent=1))
         return
     for summary in summaries:
         console.print(plan_table(summary))
+        if cluster:
+            console.print(cluster_table(summary["cluster"]), soft_wrap=True)
 
 
 @app.command()
@@ -103,18 +120,21 @@ def train(
     executor: ExecutorName = "ray",
     ray_address: RayAddress = None,
     log: Log = None,
+    track: Track = None,
     storage: Storage = [],  # noqa: B006
 ) -> None:
     """Train a zoo and write its checkpoints."""
     use_storage_options(StorageOptions.parse(storage))
-    options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, log=log)
+    options = Options(
+        config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, log=log, track=track
+    )
     runs = workflow.each_run(options)
     results = []
     for each in runs:
-        _head(each, runs)
+        tell_which(each, runs)
         results.append(workflow.train(each))
-        _tell(results[-1])
-    _fail(results)
+        tell_training(results[-1])
+    leave_if_failed(results)
 
 
 @app.command()
@@ -161,21 +181,24 @@ def run_all(
     ray_address: RayAddress = None,
     memory: Memory = workflow.DEFAULT_MEMORY,
     log: Log = None,
+    track: Track = None,
     storage: Storage = [],  # noqa: B006
 ) -> None:
     """Train, analyze and report in one go."""
     use_storage_options(StorageOptions.parse(storage))
-    options = Options(config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, memory, log)
+    options = Options(
+        config, out, tuple(overrides), data_dir, resume, overwrite, executor, ray_address, memory, log, track
+    )
     runs = workflow.each_run(options)
     results = []
     for each in runs:
-        _head(each, runs)
-        result = workflow.run(each, trained=_tell)
+        tell_which(each, runs)
+        result = workflow.run(each, trained=tell_training)
         results.append(result.training)
         if result.summary is not None:
             console.print(summary_table(result.summary))
             console.print(f"report: {result.page}", soft_wrap=True)
-    _fail(results)
+    leave_if_failed(results)
 
 
 @app.command()
@@ -210,8 +233,8 @@ def verify(
         if repaired.training is not None and not as_json:
             lost = ", ".join(map(str, repaired.groups)) or "none"
             console.print(f"groups that were damaged or lost: {lost}", soft_wrap=True)
-            _tell(repaired.training)
-        _fail([repaired.training] if repaired.training is not None else [])
+            tell_training(repaired.training)
+        leave_if_failed([repaired.training] if repaired.training is not None else [])
     else:
         found = workflow.status(run, whole=True)
     if as_json:
@@ -251,39 +274,6 @@ def _interrupted(words: list[str]) -> str:
         return "zoo: interrupted; nothing is half-written, the same command does it anew"
     again = [word for word in words if word not in ("--overwrite", "--resume")]
     return f"zoo: interrupted; what is published stays. To go on: {shlex.join(['zoo', *again, '--resume'])}"
-
-
-def _tell(result: "TrainingReport") -> None:
-    """Say what training did."""
-    rate = result.model_epochs_per_s
-    console.print(
-        f"trained {plural(result.trained, 'group')}, found {result.found} done, {result.wall_s:.1f} s, "
-        f"{rate:,.{0 if rate >= 10 else 2}f} model-epochs/s"
-        + (f", {plural(result.diverged_models, 'model')} diverged" if result.diverged_models else ""),
-        soft_wrap=True,
-    )
-    if result.groups:
-        console.print(engine_line(result.engine))
-        console.print(training_table(result))
-
-
-def _head(each: Options, runs: list[Options]) -> None:
-    """Say which of several runs is next."""
-    if len(runs) > 1:
-        console.print(each.out, soft_wrap=True)
-
-
-def _fail(results: "list[TrainingReport]") -> None:
-    """Leave with exit code 1 where groups failed; what cannot be read in files is told whole for the first three."""
-    failures = [failure for result in results for failure in result.failures]
-    for failure in failures:
-        where = f" (traceback in {failure.report})" if failure.report else ""
-        print(f"group {failure.group} failed: {failure.message}{where}", file=sys.stderr)
-    for failure in [failure for failure in failures if failure.report is None][:3]:
-        print(f"\ngroup {failure.group}:\n{failure.traceback}", file=sys.stderr)
-    if failures:
-        print(f"zoo: {plural(len(failures), 'group')} failed; train or run with --resume tries again", file=sys.stderr)
-        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -182,6 +182,11 @@ def scientific_spec(config: ZooConfig, facts: DatasetFacts) -> dict[str, Any]:
     }
 
 
+def train_rows(facts: DatasetFacts, fraction: float) -> int:
+    """Training images that a `data_fraction` leaves."""
+    return max(1, round(fraction * facts.train_rows))
+
+
 def digest(value: Any) -> str:
     """sha256 (hex) of plain JSON types in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -243,7 +248,7 @@ def _models(config: ZooConfig, facts: DatasetFacts, architecture: Architecture) 
 
 
 def _check_batch_size(point: Hyperparameters, facts: DatasetFacts, architecture: Architecture) -> None:
-    rows = max(1, round(point.data_fraction * facts.train_rows))
+    rows = train_rows(facts, point.data_fraction)
     images = plural(rows, "training image")
     if point.batch_size > rows:
         part = "" if point.data_fraction == 1 else f" in the data_fraction {point.data_fraction:g}"

@@ -37,6 +37,7 @@ def plan_table(summary: dict[str, Any]) -> Table:
     table.add_row("groups", f"{summary['groups']:,}")
     table.add_row("files", f"{summary['files']:,}")
     table.add_row("bytes, uncompressed", f"{summary['raw_bytes']:,}")
+    table.add_row("memory per task", f"{binary(summary['task_bytes'])}, estimated")
     table.add_row("spec_hash", summary["spec_hash"] or "known once the data are read (--data-dir)")
     shards = summary["shards"]
     for shard in shards if len(shards) <= 6 else [*shards[:3], None, *shards[-3:]]:
@@ -45,6 +46,38 @@ def plan_table(summary: dict[str, Any]) -> Table:
         else:
             table.add_row(shard["shard"], _shard_line(shard))
     return table
+
+
+def cluster_table(found: dict[str, Any]) -> Table:
+    """What a plan takes of a cluster, in the order in which it is worked out."""
+    device, devices, rate = found["device"], plural(found["devices"], found["device"]), found["rate"]
+    table = _table(f"on {devices}")
+    if found["rate_from"] != "measured":
+        table.add_row("operations per model-epoch", f"{found['operations_per_model_epoch']:,}")
+    table.add_row(f"model-epochs/s of one {device}", f"{_three_digits(rate)}, {found['rate_from']}")
+    table.add_row("model-epochs", f"{found['model_epochs']:,}")
+    table.add_row("tasks at once", f"{found['tasks_at_once']:,}")
+    table.add_row("one group", _duration(found["group_s"]))
+    table.add_row("groups, one after another", f"{found['waves']:,} ({found['groups']:,} in all)")
+    table.add_row("training", _duration(found["seconds"]))
+    table.add_row("machines", f"{found['nodes']:,} of up to {plural(found['per_node'], device)}")
+    tasks = plural(found["tasks_per_node"], "task")
+    table.add_row("memory per machine", f"{binary(found['node_bytes'])} ({tasks} of {binary(found['task_bytes'])})")
+    table.add_row("storage, at most", binary(found["storage_bytes"]))
+    table.add_row(f"{device}-hours", f"{found['device_hours']:,.2f}")
+    if found["cost"] is not None:
+        table.add_row("cost", f"{found['cost']:,.2f} at {found['price']:g} per {device}-hour")
+    return table
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in the largest unit of which there is at least one."""
+    unit, name = next(((unit, name) for unit, name in ((3600, "h"), (60, "min")) if seconds >= unit), (1, "s"))
+    return f"{seconds / unit:,.2f} {name}"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _shard_line(shard: dict[str, Any]) -> str:

@@ -1,19 +1,21 @@
-"""What the commands do, callable from Python: plan, train, analyze, report, and all of them in a row."""
+"""What the commands do, callable from Python: train, analyze, report, and all of them in a row."""
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_pipeline.config import Resources, ZooConfig
 from zoo_pipeline.counts import bytes_of
-from zoo_pipeline.data import BUILT_IN, Dataset, facts_of, load_dataset
+from zoo_pipeline.data import BUILT_IN, Dataset, load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import Plan, plan
-from zoo_pipeline.recipes import load_config, load_configs, published_names
+from zoo_pipeline.recipes import load_config, load_configs
 
 if TYPE_CHECKING:
+    from zoo_pipeline.runtime.tracking import Tracker
     from zoo_pipeline.runtime.training import TrainingReport
     from zoo_pipeline.store.rundir import RunDirectory
 
@@ -41,6 +43,7 @@ class Options:
     ray_address: str | None = None
     memory: str = DEFAULT_MEMORY
     log: Path | None = None
+    track: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,29 +53,6 @@ class RunReport:
     training: "TrainingReport"
     summary: dict[str, Any] | None = None
     page: str | None = None
-
-
-def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = None) -> list[Plan]:
-    """The plans of a recipe's runs; data are read only where their content is not declared and lies in the directory.
-
-    Nothing is ever downloaded for a plan.
-
-    Raises:
-        ConfigError: the configuration cannot be run.
-        DataError: there is no such dataset, or what the data directory has of it cannot be read.
-    """
-    plans = []
-    for loaded in load_configs(config, overrides):
-        facts = facts_of(loaded.zoo.dataset, data_dir)
-        if facts.content_sha256 is None and data_dir is not None and (data_dir / facts.name).is_dir():
-            facts = load_dataset(loaded.zoo.dataset, data_dir).facts
-        plans.append(plan(loaded, facts))
-    return plans
-
-
-def published() -> list[Plan]:
-    """The plans of all published zoos, from what is declared of their datasets."""
-    return [made for name in published_names() for made in planned(name)]
 
 
 def each_run(options: Options) -> list[Options]:
@@ -110,7 +90,11 @@ def train(options: Options) -> "TrainingReport":
     resources = zoo_plan.config.resources
     with logged(options.log), open_executor(options.executor, resources, options.ray_address) as executor:
         run.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
-        return train_zoo(zoo_plan, dataset, run, executor)
+        with _tracker(options, zoo_plan, run) as tracker:
+            report = train_zoo(zoo_plan, dataset, run, executor)
+            if tracker:
+                tracker.trained(report)
+        return report
 
 
 def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _: None) -> RunReport:
@@ -135,13 +119,19 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
     resources = zoo_plan.config.resources
     with logged(options.log), open_executor(options.executor, resources, options.ray_address) as executor:
         run_directory.claim(zoo_plan, resume=options.resume, overwrite=options.overwrite)
-        training = train_zoo(zoo_plan, dataset, run_directory, executor)
-        trained(training)
-        if training.failures:
-            return RunReport(training)
-        with claimed(run_directory.files, DEFAULT_ANALYSIS, overwrite=True):
-            summary = analyze_run(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
-    return RunReport(training, summary, write_report(run_directory.root, DEFAULT_ANALYSIS))
+        with _tracker(options, zoo_plan, run_directory) as tracker:
+            training = train_zoo(zoo_plan, dataset, run_directory, executor)
+            trained(training)
+            if tracker:
+                tracker.trained(training)
+            if training.failures:
+                return RunReport(training)
+            with claimed(run_directory.files, DEFAULT_ANALYSIS, overwrite=True):
+                summary = analyze_run(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
+            page = write_report(run_directory.root, DEFAULT_ANALYSIS)
+            if tracker:
+                tracker.analysed(DEFAULT_ANALYSIS)
+    return RunReport(training, summary, page)
 
 
 def analyze(
@@ -277,12 +267,25 @@ def _memory_bytes(memory: str) -> int:
         raise ConfigError(f"--memory: {error}") from None
 
 
+def _tracker(options: Options, zoo_plan: Plan, run: "RunDirectory") -> "AbstractContextManager[Tracker | None]":
+    """What tells a tracker of the zoo while the context is open; None where none is asked for."""
+    if options.track is None:
+        return nullcontext()
+    from zoo_pipeline.runtime.tracking import tracked
+
+    return tracked(zoo_plan, run, resume=options.resume)
+
+
 def prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":
     """All that can be refused before anything is started or written."""
     from zoo_pipeline.store.rundir import RunDirectory
 
     if options.resume and options.overwrite:
         raise ConfigError("--resume --overwrite: the one goes on with a run, the other removes it; use one of them")
+    if options.track is not None:
+        from zoo_pipeline.runtime.mlflow_run import check_mlflow
+
+        check_mlflow()
     directory = RunDirectory(absolute(options.out))
     config = options.config
     loaded = config if isinstance(config, ZooConfig) else load_config(config, options.overrides)

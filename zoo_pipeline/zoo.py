@@ -51,8 +51,7 @@ class Zoo:
         manifest = run.manifest
         self.complete = manifest is not None
         told = (manifest or {}).get("models")
-        size = told.get("bytes") if isinstance(told, dict) else None
-        self._models_bytes = size if isinstance(size, int) else None
+        self._models: dict[str, Any] = told if isinstance(told, dict) else {}
         self._sizes: dict[str, int | None]
         if manifest is not None:
             self._sizes = {str(line["shard"]): line["bytes"] for line in manifest["shards"]}
@@ -93,12 +92,17 @@ class Zoo:
         """One row per model (models.parquet).
 
         Raises:
-            StoreError: the run is incomplete.
+            StoreError: the run is incomplete, or the file is not the one that the manifest lists.
         """
         if not self.complete:
             raise StoreError(f"{self.root}: incomplete, models.parquet comes last; run zoo train with --resume")
-        with open_shard(self.files, MODELS, size=self._models_bytes) as file:
-            return file.read(use_threads=False)
+        size = self._models.get("bytes")
+        with open_shard(self.files, MODELS, size=size if isinstance(size, int) else None) as file:
+            table = file.read(use_threads=False)
+        # The file is small, and what tells how its pages are to be read has no checksum of its own.
+        if self._models.get("sha256") not in (None, self.files.sha256(MODELS)):
+            raise StoreError(f"{self.root}: {MODELS} is damaged (its sha256 is not the manifest's); run zoo verify")
+        return table
 
     def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
         """The scalar columns of all checkpoints, or of those of some models and epochs."""

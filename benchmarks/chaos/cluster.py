@@ -17,10 +17,10 @@ _TASK = "ray::training"  # how Ray calls a process while it runs a training task
 class LocalCluster:
     """A head without CPUs, and nodes with one CPU each; all processes are this one's, and end with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: int = NODES) -> None:
         os.environ["PYTHONPATH"] = str(Path.cwd())  # workers import this package, too
         self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        self._nodes = [self._cluster.add_node(num_cpus=1) for _ in range(NODES)]
+        self._nodes = [self._cluster.add_node(num_cpus=1) for _ in range(nodes)]
         self.address: str = self._cluster.address
 
     def __enter__(self) -> Self:
@@ -41,11 +41,12 @@ class LocalCluster:
             return True
         return False
 
-    def kill_node(self, rng: random.Random) -> bool:
+    def kill_node(self, rng: random.Random, *, replace: bool = True) -> bool:
         """Kill all of a node at once, and give the cluster another one."""
         node = self._nodes.pop(rng.randrange(len(self._nodes)))
         self._cluster.remove_node(node, allow_graceful=False)
-        self._nodes.append(self._cluster.add_node(num_cpus=1))
+        if replace:
+            self._nodes.append(self._cluster.add_node(num_cpus=1))
         return True
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,14 +176,20 @@ def _kill(cluster: LocalCluster, driver: subprocess.Popen[bytes], rng: random.Ra
     return False
 
 
-def _driver(cluster: LocalCluster, place: Place, ranges: bool, *more: str) -> subprocess.Popen[bytes]:
-    shard_bytes = RANGES_BYTES if ranges else SHARD_BYTES
+def start_driver(
+    address: str, place: Place, shard_bytes: int, settings: Sequence[str], *more: str
+) -> subprocess.Popen[bytes]:
+    """Train digits-demo with these settings, counting attempts, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.chaos.driver", str(shard_bytes), "train", "digits-demo"]
-    command += [word for setting in SETTINGS for word in ("--set", setting)]
-    command += ["--out", place.root, "--ray-address", cluster.address, *more]
+    command += [word for setting in settings for word in ("--set", setting)]
+    command += ["--out", place.root, "--ray-address", address, *more]
     command += [word for option in place.options for word in ("--storage-option", option)]
     with place.told.open("ab") as told:
         return subprocess.Popen(command, stdout=told, stderr=told)
+
+
+def _driver(cluster: LocalCluster, place: Place, ranges: bool, *more: str) -> subprocess.Popen[bytes]:
+    return start_driver(cluster.address, place, RANGES_BYTES if ranges else SHARD_BYTES, SETTINGS, *more)
 
 
 def _ended(driver: subprocess.Popen[bytes]) -> int:

@@ -1,4 +1,4 @@
-"""A bucket that is gone for a while in the middle of a run, and large files that go up in parts while requests fail."""
+"""A bucket that is gone for a while in the middle of a run, and large files that go up while requests fail."""
 
 import os
 import tempfile
@@ -15,7 +15,8 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.options import StorageOptions, use_storage_options
 
 GONE_AFTER = 40  # requests: while groups are published
-LARGE_BYTES = 120 << 20  # s3fs sends files above 100 MiB in parts
+LARGE_BYTES = 120 << 20  # about half of the largest shard, and more than s3fs would send in one piece by itself
+LARGE_TIMEOUT_S = 8.0
 _SEEN_EVERY_S = 0.01
 
 
@@ -67,7 +68,7 @@ def measure_large_files(server: str, files: int, seed: int) -> dict[str, Any]:
             proxy.left = 1_000_000
             with serving(proxy):
                 for number in range(files):
-                    use_options(proxy.endpoint, read_timeout_s=2.0)
+                    use_options(proxy.endpoint, read_timeout_s=LARGE_TIMEOUT_S)
                     won, contents_of = _race(f"file-{number}")
                     use_options(upstream)
                     stored = Files(f"s3://{BUCKET}").read(f"file-{number}")

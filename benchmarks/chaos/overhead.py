@@ -55,7 +55,13 @@ class _Between(InlineExecutor):
         super().__init__(Resources())
         self._beside = beside
 
-    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
+    def map_unordered(
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *shared: Any,
+        memory_bytes: int = 0,  # noqa: ARG002
+    ) -> Iterator[Outcome]:
         for number, item in enumerate(items):
             if number % 2:
                 self._beside(number)

@@ -7,7 +7,7 @@ import pytest
 from zoo_pipeline.data import BUILT_IN, load_dataset
 from zoo_pipeline.data.tetris import SHAPES
 from zoo_pipeline.errors import DataError
-from zoo_pipeline.workflow import planned
+from zoo_pipeline.planning import planned
 
 
 @pytest.mark.parametrize("name", ["digits", "tetris"])

@@ -15,7 +15,9 @@ from zoo_pipeline.data.idx import read_idx
 from zoo_pipeline.errors import ConfigError, DataError, StoreError
 from zoo_pipeline.recipes import load_configs
 from zoo_pipeline.sources import layout_file
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.integrity import verify
+from zoo_pipeline.store.plain import plain_rows
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.schema import SHARD_KEY
 from zoo_pipeline.zoo import Zoo
@@ -217,3 +219,35 @@ def test_a_file_of_the_run_in_the_place_of_another_is_never_read_as_that(run):
     for read in (zoo.weights, zoo.buffers, lambda: zoo.diverged, lambda: zoo.models, lambda: zoo.bag().weights):
         with pytest.raises(StoreError, match=r"parquet: has [\d,]+ bytes, expected [\d,]+;"):
             read()
+
+
+def test_a_name_of_a_column_that_is_no_text_is_told(run, tmp_path):
+    place = run / "analysis/default/geometry.parquet"
+    place.write_bytes(place.read_bytes().replace(b"step_length", b"st\xec_length"))
+    pq.write_table(pa.table({"image": [[0.0] * 4] * 4, "label": [0, 1] * 2}), tmp_path / "x.parquet")
+    (tmp_path / "x.parquet").write_bytes((tmp_path / "x.parquet").read_bytes().replace(b"label", b"l\xecbel"))
+    with pytest.raises(StoreError, match=r"geometry.parquet: damaged or not Parquet"):
+        plain_rows(Files(str(run)), "analysis/default/geometry.parquet")
+    with pytest.raises(DataError, match=r"x.parquet: cannot be read"):
+        load_dataset(str(tmp_path / "x.parquet"))
+
+
+@pytest.mark.parametrize("name", ["assignments", "trajectories"])
+def test_a_number_of_a_trajectory_that_cannot_be_is_told_and_takes_no_memory(name, run):
+    place = run / f"analysis/default/{name}.parquet"
+    table = pq.read_table(place)
+    column = table.schema.get_field_index("trajectory")
+    numbers = pa.array([2**31 - 1] * len(table), table.schema.field(column).type)
+    pq.write_table(table.set_column(column, table.schema.field(column), numbers), place)
+    done = commanded("report", str(run))
+    assert done.code == 2
+    assert f"{name} has a trajectory 2147483647, but there are only 16 checkpoints" in done.err
+
+
+@pytest.mark.parametrize("at", [60, 2_000, -900])
+def test_a_table_of_models_that_is_not_the_manifests_is_not_read(at, run):
+    damaged = bytearray((run / "models.parquet").read_bytes())
+    damaged[at] ^= 1
+    (run / "models.parquet").write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"models.parquet.*damaged"):
+        _ = Zoo(str(run)).models

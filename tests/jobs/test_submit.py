@@ -77,6 +77,7 @@ def test_a_submitted_run_succeeds_and_leaves_a_complete_run(address, tmp_path):
     done = submit(address, "python", "jobs/run.py", "digits-demo", "--out", str(out), *SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "succeeded" in done.stdout
+    assert "training: 8 of 8 model-epochs, 4 of 4 models done" in done.stdout  # the last of the lines, one each 30 s
     found = survey(RunDirectory(str(out)))
     assert (found["complete"], found["shards"], found["analyses"], found["report"]) == (True, 2, ["default"], True)
     assert "recovered exactly" in done.stdout

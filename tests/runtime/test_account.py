@@ -35,7 +35,7 @@ def test_a_failed_group_has_a_report_with_its_traceback_until_it_is_trained(fail
     report = json.loads(file.read_text())
     assert (report["group"], report["message"]) == (1, "RuntimeError: cosmic ray")
     assert any("in sometimes" in line for line in report["traceback"])
-    assert report["traceback"][-1] == "from the left"
+    assert report["traceback"][-2] == "from the left"
     assert failures(RunDirectory(str(root))) == {1: "RuntimeError: cosmic ray"}
     assert main(["status", str(root), "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
@@ -86,6 +86,9 @@ def test_the_log_has_a_line_of_json_for_whatever_happens_to_a_group(failing, tmp
     assert of_first[2]["bytes"] == (root / "checkpoints" / "group-00000.parquet").stat().st_size
     of_second = [line for line in lines if line.get("group") == 1]
     assert [(line["event"], line["level"]) for line in of_second] == [("group failed", "ERROR")]
+    assert of_second[0]["error"] == "RuntimeError: cosmic ray"
+    report = json.loads((root / "failures" / "group-00001.json").read_text())
+    assert report["traceback"][-1] == f"attempt: {of_second[0]['attempt']}"
     assert {line["run"] for line in lines} == {str(root)}
     assert (lines[-1]["event"], lines[-1]["trained"], lines[-1]["failed"]) == ("training ended", 2, 1)
     failing.undo()

@@ -22,10 +22,12 @@ from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import mailbox, training
 from zoo_pipeline.runtime.ending import Terminated, ended_by_sigterm
 from zoo_pipeline.runtime.inline import InlineExecutor
+from zoo_pipeline.runtime.metrics import Figures
 from zoo_pipeline.runtime.opening import open_executor
 from zoo_pipeline.runtime.progress import Tally
 from zoo_pipeline.runtime.ray_executor import RayExecutor
 from zoo_pipeline.runtime.training import train_zoo
+from zoo_pipeline.runtime.training_meter import TrainingMeter
 from zoo_pipeline.store.failures import failures
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
@@ -61,6 +63,17 @@ def test_every_item_comes_back_once_with_its_value_or_its_error(name, ray_execut
     assert "in square" in "".join(traceback.format_exception(outcomes[3].error))  # also where another process raised
     pids = {outcome.value[2] for outcome in outcomes.values() if outcome.value}
     assert (os.getpid() in pids) == (name == "inline")
+
+
+def asked_for(_item: int, *, device: str) -> float:
+    return ray.get_runtime_context().get_assigned_resources().get("memory", 0)
+
+
+@pytest.mark.parametrize(("memory_bytes", "granted"), [(0, 0), (1 << 28, 1 << 28), (1 << 60, None)])
+def test_a_task_asks_for_its_memory_but_for_no_more_than_a_machine_has(memory_bytes, granted, ray_executor):
+    most = max(node["Resources"]["memory"] for node in ray.nodes())
+    outcome = next(ray_executor.map_unordered(asked_for, [0], memory_bytes=memory_bytes))
+    assert outcome.value == (int(most) if granted is None else granted)
 
 
 @pytest.mark.parametrize("shard_bytes", [1 << 28, 15_000], ids=["whole", "ranges"])
@@ -229,12 +242,23 @@ def test_a_group_whose_worker_dies_is_gone_on_with_by_the_next(small_config, sma
     run = RunDirectory(str(tmp_path / "run"))
     run.claim(made)
     task = training._task(made, run, made.groups[0], ENGINE, dataset.content_sha256)
-    tally = Tally({0: 2}, epochs=3)
-    with ray_executor.listening(tally.hear) as tell:
+    tally, figures = Tally({0: 2}, epochs=3), Figures()
+    meter = TrainingMeter(figures, "run", tally, {0: 2}, found=0)
+
+    def hear(news) -> None:
+        meter.hear(news)
+        tally.hear(news)
+
+    with ray_executor.listening(hear) as tell:
         result = next(iter(ray_executor.map_unordered(train_and_die_once, [task], dataset, tell))).value
         until(lambda: tally.retries(0) == 1)
     assert result.epochs == 1, "the first two are of the worker that died"
     assert tally.retries(0) == 1
+    meter.done(0, result.attempt, result.work)
+    meter.pass_on()
+    assert figures.values["zoo_groups_retried_total", "run"] == 1
+    assert figures.values["zoo_model_epochs_total", "run"] == 2 * 3, "by both attempts together"
+    assert figures.values["zoo_written_bytes_total", "run"] == sum(record.bytes for record in result.records)
     shard = made.groups[0].ranges[0].shard
     assert contents_sha256(pq.read_table(tmp_path / "run" / shard)) == contents_sha256(pq.read_table(small_run / shard))
 

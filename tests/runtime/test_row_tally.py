@@ -1,10 +1,11 @@
+from zoo_pipeline.runtime.metrics import Figures
 from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.runtime.row_tally import RowTally
 
 
 def test_rows_are_sketched_first_and_compared_afterwards(capsys):
     now = [0.0]
-    tally = RowTally(1_000, clock=lambda: now[0])
+    tally = RowTally(1_000, Figures(), "a", clock=lambda: now[0])
     with shown("analysis", tally):
         tally.hear("sketched", 600)
         tally.hear("sketched", 400)

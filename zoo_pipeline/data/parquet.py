@@ -75,7 +75,7 @@ def read_table(where: Path, files: Sequence[Path]) -> Any:
                     raise DataError(f"{where}: declares more than {MOST_BYTES:,} bytes; use fewer or smaller images")
                 tables.append(opened.read(use_threads=False))
         return pa.concat_tables(tables)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:  # the second: of names of columns
         raise DataError(f"{where}: cannot be read: {' '.join(str(error).split())}; write the files anew") from error
 
 

@@ -56,6 +56,10 @@ class ReportData:
             raise ValueError(f"embedding has shape {self.embedding.shape}, expected ({rows}, 3)")
         if self.linkage.ndim != 2 or self.linkage.shape[1] != 4:
             raise ValueError(f"linkage has shape {self.linkage.shape}, expected (m - 1, 4)")
+        for name, table in (("assignments", self.assignments), ("trajectories", self.trajectories)):
+            largest = int(integers(table, "trajectory").max(initial=-1))
+            if largest >= rows:
+                raise ValueError(f"{name} has a trajectory {largest}, but there are only {rows} checkpoints")
 
     @cached_property
     def trajectory(self) -> Integers:

@@ -13,8 +13,10 @@ from typing import Any
 
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.group_task import GroupResult
-from zoo_pipeline.runtime.log import log
+from zoo_pipeline.runtime.log import attempt_of, log
+from zoo_pipeline.runtime.metrics import Meter, run_tag
 from zoo_pipeline.runtime.progress import GroupNews, GroupNote, Tally, shown, tell_line
+from zoo_pipeline.runtime.training_meter import TrainingMeter
 from zoo_pipeline.store.failures import forget_failure, report_failure
 from zoo_pipeline.store.pulse import BEAT_EVERY_S, beat, still
 from zoo_pipeline.store.rundir import RunDirectory
@@ -56,9 +58,11 @@ class Account:
         failures: the groups that failed.
     """
 
-    def __init__(self, plan: Plan, run: RunDirectory, missing: list[Group]) -> None:
+    def __init__(self, plan: Plan, run: RunDirectory, missing: list[Group], meter: Meter) -> None:
         self._run, self._groups, self._missing = run, len(plan.groups), len(missing)
-        self._tally = Tally({group.number: len(group.models) for group in missing}, plan.epochs)
+        models = {group.number: len(group.models) for group in missing}
+        self._tally = Tally(models, plan.epochs)
+        self._meter = TrainingMeter(meter, run_tag(run.root), self._tally, models, len(plan.groups) - len(missing))
         self._started = datetime.now(UTC)
         self.works: list[GroupWork] = []
         self.failures: list[GroupFailure] = []
@@ -72,7 +76,7 @@ class Account:
             heart.start()
         log("training begun", run=self._run.root, groups=self._groups, missing=self._missing)
         try:
-            with shown("training", self._tally):
+            with shown("training", self._tally), self._meter.passing_on():
                 yield
         finally:
             ended.set()
@@ -90,26 +94,39 @@ class Account:
         if news.event:
             log(news.event, run=self._run.root, group=news.group, attempt=news.attempt, epoch=news.epoch)
         self._tally.hear(news)
+        self._meter.hear(news)
 
     def done(self, group: Group, result: GroupResult) -> None:
         """A group is there."""
         number = group.number
         self._tally.end(number)
+        self._meter.done(number, result.attempt, result.work)
         self.works.append(
             GroupWork(number, len(group.models), result.epochs, result.wall_s, self._tally.retries(number))
         )
         forget_failure(self._run, number)
         size = sum(record.bytes for record in result.records)
-        log("group done", run=self._run.root, group=number, bytes=size, wall_s=round(result.wall_s, 3))
+        log(
+            "group done",
+            run=self._run.root,
+            group=number,
+            attempt=result.attempt,
+            bytes=size,
+            wall_s=round(result.wall_s, 3),
+            seconds={stage: round(seconds, 3) for stage, seconds in result.work.seconds.items()},
+        )
 
     def failed(self, group: Group, error: Exception) -> None:
         """A group could not be trained."""
+        attempt = attempt_of(error) or self._meter.last_attempt(group.number)
         self._tally.end(group.number)
+        self._meter.failed(group.number)
         message = f"{type(error).__name__}: {error}".splitlines()[0]
         text = "".join(traceback.format_exception(error))
         report = report_failure(self._run, group.number, message, text)
         self.failures.append(GroupFailure(group.number, message, text, report))
-        log("group failed", logging.ERROR, run=self._run.root, group=group.number, message=message, report=report)
+        about = {"run": self._run.root, "group": group.number, "attempt": attempt}
+        log("group failed", logging.ERROR, **about, error=message, report=report)
 
     def _beat(self, ended: Event) -> None:
         beat(self._run, self._said())

@@ -30,7 +30,10 @@ def aggregate_actors(actors: int, threads: int = 1) -> "Iterator[AggregateCrew]"
         actors: how many work at once.
         threads: of torch in each, and CPUs that it takes.
     """
-    remote = ray.remote(num_cpus=threads, max_restarts=RESTARTS, max_task_retries=RESTARTS)(_Aggregate)
+    # They read shards, so they are spread over the machines and their networks.
+    remote = ray.remote(
+        num_cpus=threads, max_restarts=RESTARTS, max_task_retries=RESTARTS, scheduling_strategy="SPREAD"
+    )(_Aggregate)
     sharing = _sharing_gpus(remote, actors, threads)
     crew = AggregateCrew([*sharing, *(remote.remote(threads, storage_options()) for _ in range(actors - len(sharing)))])
     try:

@@ -17,6 +17,7 @@ from zoo_pipeline.runtime.analysis_tables import (
     trajectories_table,
 )
 from zoo_pipeline.runtime.executor import ANALYSIS, Executor
+from zoo_pipeline.runtime.metrics import Figures, Meter, count_analysis, run_tag
 from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.runtime.reporting import bag_page
 from zoo_pipeline.runtime.row_tally import RowTally
@@ -57,11 +58,14 @@ def analyze_run(
         StoreError: the run cannot be read or written, or nothing of it can be analysed.
     """
     zoo = Zoo(root)
+    summary: dict[str, Any]
     if mode_of(zoo.rows, zoo.layout) == EXACT:
-        summary: dict[str, Any] = executor.call(ANALYSIS, _analyze_run_here, root, name)
-        return summary
-    with executor.crew() as crew:
-        return _analyze_run(zoo, name, crew, memory_bytes)
+        summary = executor.call(ANALYSIS, _analyze_run_here, root, name)
+    else:
+        with executor.crew() as crew:
+            summary = _analyze_run(zoo, name, crew, memory_bytes, executor.meter)
+    count_analysis(executor.meter, run_tag(root), summary["seconds"], summary["checkpoints"])
+    return summary
 
 
 def analyze_sources(
@@ -90,24 +94,30 @@ def analyze_sources(
     Raises:
         StoreError: a source cannot be read, the place not be written, or nothing can be analysed.
     """
+    summaries: dict[str, dict[str, Any]]
     if count_rows(sources) <= EXACT_UP_TO:
-        summaries: dict[str, dict[str, Any]] = executor.call(
-            ANALYSIS, _analyze_sources_here, sources, layout, out, name
-        )
-        return summaries
-    with executor.crew() as crew:
-        return _analyze_sources(sources, layout, out, name, crew, memory_bytes)
+        summaries = executor.call(ANALYSIS, _analyze_sources_here, sources, layout, out, name)
+    else:
+        with executor.crew() as crew:
+            summaries = _analyze_sources(sources, layout, out, name, crew, memory_bytes, executor.meter)
+    for summary in summaries.values():
+        count_analysis(executor.meter, run_tag(out), summary["seconds"], summary["checkpoints"])
+    return summaries
 
 
-def analyze_zoo(zoo: Zoo, crew: Crew | None = None, memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES) -> Analysis:
-    """Analyse an open run.
+def analyze_zoo(
+    zoo: Zoo, crew: Crew | None = None, memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES, meter: Meter | None = None
+) -> Analysis:
+    """Analyse an open run; the arguments are those of `analyze_bag`.
 
     Raises:
         StoreError: all its models diverged.
     """
     started = time.perf_counter()
     bag = zoo.bag()
-    analysis = analyze_bag(bag, {"reading": time.perf_counter() - started}, crew, memory_bytes)
+    analysis = analyze_bag(
+        bag, {"reading": time.perf_counter() - started}, crew, memory_bytes, meter, run_tag(zoo.root)
+    )
     if not len(analysis.trajectories):
         raise StoreError(
             f"{zoo.root}: every model diverged or has weights that are not finite, so there is nothing to analyse; "
@@ -121,6 +131,8 @@ def analyze_bag(
     seconds: dict[str, float],
     crew: Crew | None = None,
     memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
+    meter: Meter | None = None,
+    run: str = "",
 ) -> Analysis:
     """Analyse checkpoints of one layout.
 
@@ -129,6 +141,8 @@ def analyze_bag(
         seconds: what the stages before took.
         crew: who works where there are too many to be compared each with each; None for this process.
         memory_bytes: as of `analyze_run`.
+        meter: told of checkpoints as they are worked on, where they are many.
+        run: tag of what is analysed, for the meter.
     """
     # The blind part gets weights and layout, and nothing else.
     mode = mode_of(len(bag), bag.layout)
@@ -140,7 +154,7 @@ def analyze_bag(
     else:
         assert bag.layout is not None
         read = partial(read_share, bag.shares)
-        tally = RowTally(len(bag))
+        tally = RowTally(len(bag), meter or Figures(), run)
         with shown(ANALYSIS, tally):
             recovery, geometry = recover_in_shares(
                 read, len(bag.shares), bag.layout, memory_bytes=memory_bytes, crew=crew, tell=tally.hear
@@ -182,15 +196,15 @@ def analyze_bag(
 
 def _analyze_run_here(root: str, name: str, *, threads: int) -> dict[str, Any]:
     with torch_threads(threads):
-        return _analyze_run(Zoo(root), name, None, DEFAULT_MEMORY_LIMIT_BYTES)
+        return _analyze_run(Zoo(root), name, None, DEFAULT_MEMORY_LIMIT_BYTES, None)
 
 
-def _analyze_run(zoo: Zoo, name: str, crew: Crew | None, memory_bytes: int) -> dict[str, Any]:
+def _analyze_run(zoo: Zoo, name: str, crew: Crew | None, memory_bytes: int, meter: Meter | None) -> dict[str, Any]:
     try:
         zoo.files.check_writable()
     except StoreError as error:
         raise StoreError(f"{error}; --out DIR puts the analysis elsewhere") from None
-    analysis = analyze_zoo(zoo, crew, memory_bytes)
+    analysis = analyze_zoo(zoo, crew, memory_bytes, meter)
     write_analysis(zoo.files, name, analysis)
     return analysis.summary
 
@@ -199,11 +213,17 @@ def _analyze_sources_here(
     sources: Sequence[Source], layout: Layout | None, out: str, name: str, *, threads: int
 ) -> dict[str, dict[str, Any]]:
     with torch_threads(threads):
-        return _analyze_sources(sources, layout, out, name, None, DEFAULT_MEMORY_LIMIT_BYTES)
+        return _analyze_sources(sources, layout, out, name, None, DEFAULT_MEMORY_LIMIT_BYTES, None)
 
 
 def _analyze_sources(
-    sources: Sequence[Source], layout: Layout | None, out: str, name: str, crew: Crew | None, memory_bytes: int
+    sources: Sequence[Source],
+    layout: Layout | None,
+    out: str,
+    name: str,
+    crew: Crew | None,
+    memory_bytes: int,
+    meter: Meter | None,
 ) -> dict[str, dict[str, Any]]:
     check_place(Files(out))  # as the process sees it that writes
     started = time.perf_counter()
@@ -219,7 +239,7 @@ def _analyze_sources(
     reading = (time.perf_counter() - started) / len(parts)
     analysed = []
     for part, bag in parts.items():
-        analysis = analyze_bag(bag, {"reading": reading}, crew, memory_bytes)
+        analysis = analyze_bag(bag, {"reading": reading}, crew, memory_bytes, meter, run_tag(out))
         analysed.append(AnalysedPart(part, analysis, bag_page(bag, analysis)))
     if not any(len(part.analysis.trajectories) for part in analysed):
         raise StoreError("nothing to analyse: no checkpoint has only finite weights")

@@ -9,6 +9,7 @@ from zoo_pipeline.data import Dataset
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.executor import Executor
+from zoo_pipeline.task_memory import task_bytes
 from zoo_pipeline.training import Engine, Member, calibrate
 
 
@@ -41,7 +42,7 @@ def choose_engine(plan: Plan, dataset: Dataset, executor: Executor) -> dict[str,
         stack=resources.stack,
         capture=resources.capture,
     )
-    (outcome,) = executor.map_unordered(calibrate_on_worker, [task], dataset)
+    (outcome,) = executor.map_unordered(calibrate_on_worker, [task], dataset, memory_bytes=task_bytes(plan))
     if outcome.error is not None:
         raise outcome.error
     document: dict[str, Any] = outcome.value

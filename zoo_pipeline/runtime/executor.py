@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from zoo_pipeline.runtime.metrics import Meter
 from zoo_pipeline.trajectories.crew import Crew
 
 TRAINING, ANALYSIS = "training", "analysis"  # what the work is called in messages, and in Ray's logs and dashboard
@@ -20,12 +21,27 @@ class Outcome:
 
 
 class Executor(Protocol):
-    """Ways to have functions called; functions and items must be importable and picklable."""
+    """Ways to have functions called; functions and items must be importable and picklable.
+
+    Attributes:
+        name: of the way.
+        meter: what is told the metrics of this process.
+    """
 
     name: str
+    meter: Meter
 
-    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
-        """Call `function(item, *shared, device=…)` for every item; outcomes come as they are ready."""
+    def map_unordered(
+        self, function: Callable[..., Any], items: Sequence[Any], *shared: Any, memory_bytes: int = 0
+    ) -> Iterator[Outcome]:
+        """Call `function(item, *shared, device=…)` for every item; outcomes come as they are ready.
+
+        Args:
+            function: what to call.
+            items: what with.
+            shared: further arguments of all calls.
+            memory_bytes: that a call needs of its machine, for whoever places calls; 0: unknown.
+        """
         ...
 
     def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:

@@ -15,9 +15,11 @@ from zoo_pipeline.errors import DataError, StoreError
 from zoo_pipeline.models import Layout
 from zoo_pipeline.plan import Group
 from zoo_pipeline.ranges import EpochRange
+from zoo_pipeline.runtime.log import task_log, tell_group
 from zoo_pipeline.runtime.pace import Pace
-from zoo_pipeline.runtime.progress import GroupNews, GroupNote
+from zoo_pipeline.runtime.progress import GroupNews, GroupNote, Work
 from zoo_pipeline.runtime.threads import torch_threads
+from zoo_pipeline.stopwatch import Stopwatch
 from zoo_pipeline.store.commit import Footer, ShardRecord, describe_range, publish_range, published, sweep
 from zoo_pipeline.store.rows import RangeRows
 from zoo_pipeline.store.rundir import RunDirectory
@@ -60,14 +62,21 @@ class GroupResult:
     Attributes:
         records: the manifest lines of the group's shards.
         diverged: how many of its models diverged.
-        epochs: passes over the training data that this task trained, also those that others published first.
         wall_s: how long it took.
+        attempt: its name.
+        work: what it did.
     """
 
     records: tuple[ShardRecord, ...]
     diverged: int
-    epochs: int
     wall_s: float
+    attempt: str
+    work: Work
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training data that this task trained, also those that others published first."""
+        return self.work.epochs
 
 
 def train_and_publish(
@@ -97,8 +106,8 @@ def train_and_publish(
             f"every worker needs the same data"
         )
     started = clock()
-    with torch_threads(task.engine["threads"]):
-        attempt = _Attempt(task, run, dataset, tell, device, clock)
+    attempt = _Attempt(task, run, dataset, tell, device, clock)
+    with torch_threads(task.engine["threads"]), tell_group(run.root, task.group.number, attempt.name):
         footers = attempt.finish()
     ranges = zip(task.group.ranges, footers, strict=True)
     return GroupResult(
@@ -106,8 +115,9 @@ def train_and_publish(
             attempt.records.get(part) or describe_range(run, task.group, part, footer) for part, footer in ranges
         ),
         diverged=len({model_id for footer in footers for model_id in footer["diverged"]}),
-        epochs=attempt.epochs,
         wall_s=clock() - started,
+        attempt=attempt.name,
+        work=attempt.work(),
     )
 
 
@@ -115,8 +125,8 @@ class _Attempt:
     """One attempt at a group, which may meet what earlier ones left, and others that are still going on.
 
     Attributes:
+        name: machine, process and a few digits.
         records: the manifest lines of the shards that this attempt published.
-        epochs: passes over the training data so far.
     """
 
     def __init__(
@@ -126,15 +136,21 @@ class _Attempt:
         self._run, self._dataset, self._tell, self._device = run, dataset, tell, device
         self._saving = Pace(STATE_EVERY_S, STATE_EVERY_EPOCHS, clock)
         self._telling = Pace(TELL_EVERY_S, clock=clock)
-        self._name = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._watch, self._epochs = Stopwatch(), 0
+        self.name = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._at: str | None = ""  # sha256 of the state that training is in; empty at its start; None within a range
         self.records: dict[EpochRange, ShardRecord] = {}
-        self.epochs = 0
 
     @cached_property
     def _training(self) -> GroupTraining:
         engine = Engine(**self._task.engine)
-        return GroupTraining(self._task.architecture, self._task.members, self._dataset, engine, self._device)
+        with self._watch.timing("start"):
+            return GroupTraining(self._task.architecture, self._task.members, self._dataset, engine, self._device)
+
+    def work(self) -> Work:
+        """What this attempt has done so far."""
+        written = sum(record.bytes + (record.buffers or {"bytes": 0})["bytes"] for record in self.records.values())
+        return Work(self._epochs, written, self._watch.seconds())
 
     def finish(self) -> list[Footer]:
         """Train range after range until all are there; returns their footers.
@@ -200,11 +216,14 @@ class _Attempt:
 
     def _tell_damaged(self, fault: str) -> None:
         text = f"{fault}; removed, training goes on from what there is before it"
-        self._tell(GroupNote(self._group.number, text, self._name))
+        self._tell(GroupNote(self._group.number, text, self.name))
 
     def _say(self, event: str = "") -> None:
         """Tell how far the group is, and what has happened."""
-        self._tell(GroupNews(self._group.number, self._training.epoch, self._name, event))
+        epoch = self._training.epoch
+        if event:
+            task_log(event, epoch=epoch)
+        self._tell(GroupNews(self._group.number, epoch, self.name, event, self.work()))
 
     def _restore(self, state: TrainingState) -> None:
         self._at = None
@@ -216,9 +235,10 @@ class _Attempt:
         if part.first == rows.filled == 0:
             self._add(rows)
         while self._training.epoch < part.last:
-            self._training.advance()
-            self.epochs += 1
-            self._add(rows)
+            with self._watch.timing("train"):
+                self._training.advance()
+                self._add(rows)
+            self._epochs += 1
             if self._telling.due():
                 self._say()
             if self._training.epoch < part.last and self._saving.due():
@@ -233,10 +253,11 @@ class _Attempt:
     def _publish(self, rows: RangeRows, part: EpochRange, origin: Origin) -> None:
         """Publish the state at the end of a range, where training goes on, and then its shard."""
         self._at = "" if part == self._group.ranges[-1] else self._save(origin, {})
-        record = publish_range(self._run, self._group, origin, self._at, rows, self._task.architecture)
+        record = publish_range(self._run, self._group, origin, self._at, rows, self._task.architecture, self._watch)
         if record is not None:
             self.records[part] = record
         self._say("shard published" if record is not None else "shard was there")
 
     def _save(self, origin: Origin, rows: Arrays) -> str:
-        return publish_state(self._files, TrainingState(origin, self._training.epoch, self._training.state(), rows))
+        with self._watch.timing("state"):
+            return publish_state(self._files, TrainingState(origin, self._training.epoch, self._training.state(), rows))

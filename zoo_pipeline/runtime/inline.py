@@ -10,6 +10,7 @@ import torch
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.runtime.executor import Outcome
+from zoo_pipeline.runtime.metrics import Figures, Meter
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.trajectories.crew import Alone, Crew
 
@@ -22,9 +23,16 @@ class InlineExecutor:
     def __init__(self, resources: Resources) -> None:
         if resources.num_gpus and not torch.cuda.is_available():
             raise ConfigError(f"resources.num_gpus: got {resources.num_gpus}, but torch sees no GPU here; set it to 0")
+        self.meter: Meter = Figures()
         self._device = "cuda" if resources.num_gpus else "cpu"
 
-    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
+    def map_unordered(
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *shared: Any,
+        memory_bytes: int = 0,  # noqa: ARG002  (placed already)
+    ) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` for every item, in order."""
         for item in items:
             try:

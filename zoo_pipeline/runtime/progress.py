@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
 from typing import Protocol
@@ -20,6 +20,26 @@ BAR_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
+class Work:
+    """What an attempt at a group has done since it began.
+
+    Attributes:
+        epochs: passes over the training data.
+        bytes: of the shards and buffers that it published.
+        seconds: by stage; with the stage "other" they add up to all the time that it took.
+    """
+
+    epochs: int = 0
+    bytes: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def since(self, before: "Work") -> "Work":
+        """What was done since an earlier word of the same attempt."""
+        seconds = {stage: max(0.0, value - before.seconds.get(stage, 0.0)) for stage, value in self.seconds.items()}
+        return Work(max(0, self.epochs - before.epochs), max(0, self.bytes - before.bytes), seconds)
+
+
+@dataclass(frozen=True)
 class GroupNews:
     """How far a group is, as its task tells it.
 
@@ -28,12 +48,14 @@ class GroupNews:
         epoch: passes over the training data so far.
         attempt: a name of the attempt at the group: machine, process and a few digits.
         event: what has happened, for the log; empty where nothing has but time.
+        work: what the attempt has done so far.
     """
 
     group: int
     epoch: int
     attempt: str
     event: str = ""
+    work: Work = Work()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from zoo_pipeline.config import Resources
 from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
+from zoo_pipeline.runtime.metrics import Meter
+from zoo_pipeline.runtime.ray_meter import RayMeter
 from zoo_pipeline.runtime.ray_words import traceback_text, unfinished
 from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
 from zoo_pipeline.trajectories.crew import Crew
@@ -29,15 +31,22 @@ class RayExecutor:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self.meter: Meter = RayMeter()
 
-    def map_unordered(self, function: Callable[..., Any], items: Sequence[Any], *shared: Any) -> Iterator[Outcome]:
-        """Call `function(item, *shared, device=…)` in a task per item; shared values go to the object store once."""
+    def map_unordered(
+        self, function: Callable[..., Any], items: Sequence[Any], *shared: Any, memory_bytes: int = 0
+    ) -> Iterator[Outcome]:
+        """Call `function(item, *shared, device=…)` in a task per item; shared values go to the object store once.
+
+        Tasks are packed onto few nodes, as is Ray's default, so that others are idle and can be given back.
+        """
         gpus = self._resources.num_gpus
         task = ray.remote(
             num_cpus=self._resources.num_cpus,
             num_gpus=gpus,
             max_calls=GPU_CALLS_PER_WORKER if gpus else 0,
             max_retries=MAX_RETRIES,
+            memory=self._granted(memory_bytes),
         )(_on_device).options(name=TRAINING)
         storage = storage_options()
         references = [ray.put(value) for value in shared]
@@ -59,6 +68,15 @@ class RayExecutor:
         finally:
             for reference in pending:  # only where the caller stopped early
                 ray.cancel(reference, force=True)
+
+    def _granted(self, memory_bytes: int) -> int:
+        """As much memory as a task can ask for: more than any node has would be waited for without end."""
+        fit = [
+            node["Resources"].get("memory", 0)
+            for node in ray.nodes()
+            if node["Alive"] and node["Resources"].get("CPU", 0) >= self._resources.num_cpus
+        ]
+        return int(min(memory_bytes, max(fit, default=memory_bytes)))  # no such node yet: the cluster grows
 
     def _window(self) -> int:
         """How many tasks to have submitted, by the size that the cluster has now."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from zoo_pipeline.counts import plural
+from zoo_pipeline.runtime.metrics import ANALYSIS_CHECKPOINTS, Meter
 
 
 class RowTally:
@@ -12,11 +13,14 @@ class RowTally:
 
     Args:
         rows: checkpoints that are analysed.
+        meter: told the same.
+        run: tag of what is analysed.
         clock: seconds.
     """
 
-    def __init__(self, rows: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rows: int, meter: Meter, run: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._rows, self._clock, self._started = rows, clock, clock()
+        self._meter, self._run = meter, run
         self._lock = Lock()
         self._done = {"sketched": 0, "compared": 0}
 
@@ -24,6 +28,7 @@ class RowTally:
         """So many more rows are "sketched" or "compared"."""
         with self._lock:
             self._done[stage] += rows
+        self._meter.add(ANALYSIS_CHECKPOINTS, rows, run=self._run, stage=stage)
 
     @property
     def total(self) -> int:

@@ -17,6 +17,7 @@ from zoo_pipeline.store.commit import ShardRecord, describe_range, published
 from zoo_pipeline.store.groups import complete
 from zoo_pipeline.store.pulse import pulse
 from zoo_pipeline.store.rundir import ENGINE, RunDirectory
+from zoo_pipeline.task_memory import task_bytes
 
 VERIFYING_THREADS = 8  # footers and hashes of shards that are already there; waits for disks and networks
 
@@ -56,9 +57,9 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     # What was planned; resized images have a hash of their own.
     content = dataset.content_sha256 if plan.config.zoo.model.image_side else plan.facts.content_sha256 or ""
     tasks = [_task(plan, run, group, engine, content) for group in _in_turn(run, missing)]
-    account = Account(plan, run, missing)
+    account = Account(plan, run, missing, executor.meter)
     with account.open(), executor.listening(account.hear) as tell:
-        for outcome in executor.map_unordered(train_and_publish, tasks, dataset, tell):
+        for outcome in executor.map_unordered(train_and_publish, tasks, dataset, tell, memory_bytes=task_bytes(plan)):
             # What concerns all groups, as a full disk does, ends the run; a worker that dies concerns its group.
             if isinstance(outcome.error, ZooError) and not isinstance(outcome.error, UnfinishedError):
                 raise outcome.error

@@ -17,6 +17,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.plan import Group
 from zoo_pipeline.ranges import EpochRange
+from zoo_pipeline.stopwatch import Stopwatch
 from zoo_pipeline.store.rows import RangeRows
 from zoo_pipeline.store.rundir import BUFFERS, RunDirectory
 from zoo_pipeline.store.schema import encode_checkpoints
@@ -62,7 +63,13 @@ def published(run: RunDirectory, group: Group, spec_hash: str, known: Sequence[F
 
 
 def publish_range(
-    run: RunDirectory, group: Group, origin: Origin, ends_in: str, rows: RangeRows, architecture: Architecture
+    run: RunDirectory,
+    group: Group,
+    origin: Origin,
+    ends_in: str,
+    rows: RangeRows,
+    architecture: Architecture,
+    watch: Stopwatch | None = None,
 ) -> ShardRecord | None:
     """Publish the shard of a range and, before it, its buffers where the architecture has any.
 
@@ -73,6 +80,7 @@ def publish_range(
         ends_in: sha256 of the state at the end of the range, which is there already; empty where training ends.
         rows: all checkpoints of the range.
         architecture: of the models.
+        watch: times the stages "encode" and "publish".
 
     Returns:
         The line of the manifest; None where a file of that name is there, such as an earlier attempt's shard.
@@ -80,6 +88,7 @@ def publish_range(
     Raises:
         StoreError: it cannot be written.
     """
+    watch = watch or Stopwatch()
     part = next(part for part in group.ranges if part.first == origin.range_first)
     model_ids = np.array([model.model_id for model in group.models], dtype=np.int32)
     footer: Footer = {
@@ -93,12 +102,16 @@ def publish_range(
     }
     buffers = None
     if architecture.buffers:
-        table = buffers_table(model_ids, rows, Layout.of(architecture.buffers), footer)
-        buffers = _publish_buffers(run, part, encode_checkpoints(table))
+        with watch.timing("encode"):
+            encoded = encode_checkpoints(buffers_table(model_ids, rows, Layout.of(architecture.buffers), footer))
+        with watch.timing("publish"):
+            buffers = _publish_buffers(run, part, encoded)
     footer["buffers"] = buffers
-    data = encode_checkpoints(shard_table(model_ids, rows, Layout.of(architecture.tensors), footer))
-    if not run.files.publish(part.shard, data):
-        return None
+    with watch.timing("encode"):
+        data = encode_checkpoints(shard_table(model_ids, rows, Layout.of(architecture.tensors), footer))
+    with watch.timing("publish"):
+        if not run.files.publish(part.shard, data):
+            return None
     sha256 = hashlib.sha256(data).hexdigest()
     return ShardRecord(part.shard, group.number, footer["range"], part.rows, len(data), sha256, buffers)
 

@@ -13,6 +13,7 @@ TRANSIENT_CODES = frozenset(
         "InternalError", "InternalFailure", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException",
         "RequestThrottled", "TooManyRequests", "TooManyRequestsException", "RequestTimeout", "RequestTimeoutException",
         "IncompleteBody", "OperationAborted",
+        "NoSuchUpload",  # of a file in parts: it has ended, perhaps well; asking again tells
         "ConditionalRequestConflict",  # somebody writes or removes the same name at this moment: ask again who won
         "408", "429", "500", "502", "503", "504",
     }

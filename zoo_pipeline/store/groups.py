@@ -64,7 +64,7 @@ def models_table(run: RunDirectory, plan: Plan) -> pa.Table:
         footers = published(run, group, plan.spec_hash)
         with open_shard(run.files, group.ranges[-1].shard) as shard:
             rows = shard.read(columns=["model_id", "epoch", *METRIC_NAMES], use_threads=False)
-        return rows.filter(pc.equal(rows["epoch"], plan.epochs)), set().union(*(part["diverged"] for part in footers))
+        return rows.filter(pc.equal(rows["epoch"], group.epochs)), set().union(*(part["diverged"] for part in footers))
 
     with ThreadPoolExecutor(READING_THREADS) as pool:
         looked = list(pool.map(look, plan.groups))

@@ -21,6 +21,9 @@ _PACKAGES = {
     "abfss": "adlfs",
     "az": "adlfs",
 }
+# S3 takes up to 5 GiB in one request, which happens or does not. s3fs would send files from 100 MiB on in parts: then
+# an answer that gets lost is told as an upload that does not exist, and a writer that is killed leaves parts behind.
+_PART_BYTES = 5 << 29
 
 
 def open_remote(root: str) -> tuple[Any, str]:
@@ -79,15 +82,16 @@ def create(filesystem: Any, path: str, data: bytes) -> bool:
 
 
 def _put(filesystem: Any, path: str, data: bytes) -> None:
+    parts = {"chunksize": _PART_BYTES} if "s3" in filesystem.protocol else {}  # from twice as much on
     try:
-        filesystem.pipe_file(path, data, mode="create")
+        filesystem.pipe_file(path, data, mode="create", **parts)
     except Exception as error:
         if not is_unknown(error):
             raise
         # A server without conditional puts: whole, but of two attempts at the same moment the later stays.
         if filesystem.exists(path):
             raise FileExistsError(path) from None
-        filesystem.pipe_file(path, data)
+        filesystem.pipe_file(path, data, **parts)
 
 
 def remove_all(filesystem: Any, path: str) -> None:

@@ -80,7 +80,7 @@ def open_shard(
         raise StoreError(f"{files.at(name)}: is a folder, expected a Parquet file; {remedies.folder}") from None
     except pa.ArrowNotImplementedError as error:
         raise StoreError(f"{files.at(name)}: cannot be read ({reason(error)}); {remedies.unsupported}") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:  # the second: of names of columns
         # What is wrong with the content Arrow raises as OSError, too, but without a number of the system's.
         if getattr(error, "errno", None):
             raise StoreError(f"{files.at(name)}: cannot be read ({reason(error)}); {remedies.unreadable}") from None

@@ -1,0 +1,1 @@
+"""Benchmarks of what a cluster asks of the driver and of Ray."""

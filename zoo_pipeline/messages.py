@@ -1,0 +1,49 @@
+"""What commands that train say of it on the terminal, and when they leave with an error."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+from zoo_pipeline.counts import plural
+from zoo_pipeline.tables import engine_line, training_table
+from zoo_pipeline.workflow import Options
+
+if TYPE_CHECKING:
+    from zoo_pipeline.runtime.training import TrainingReport
+
+console = Console(highlight=False, markup=False)
+
+
+def tell_training(result: "TrainingReport") -> None:
+    """Say what training did."""
+    rate = result.model_epochs_per_s
+    console.print(
+        f"trained {plural(result.trained, 'group')}, found {result.found} done, {result.wall_s:.1f} s, "
+        f"{rate:,.{0 if rate >= 10 else 2}f} model-epochs/s"
+        + (f", {plural(result.diverged_models, 'model')} diverged" if result.diverged_models else ""),
+        soft_wrap=True,
+    )
+    if result.groups:
+        console.print(engine_line(result.engine))
+        console.print(training_table(result))
+
+
+def tell_which(each: Options, runs: list[Options]) -> None:
+    """Say which of several runs is next."""
+    if len(runs) > 1:
+        console.print(each.out, soft_wrap=True)
+
+
+def leave_if_failed(results: "list[TrainingReport]") -> None:
+    """Leave with exit code 1 where groups failed; what cannot be read in files is told whole for the first three."""
+    failures = [failure for result in results for failure in result.failures]
+    for failure in failures:
+        where = f" (traceback in {failure.report})" if failure.report else ""
+        print(f"group {failure.group} failed: {failure.message}{where}", file=sys.stderr)
+    for failure in [failure for failure in failures if failure.report is None][:3]:
+        print(f"\ngroup {failure.group}:\n{failure.traceback}", file=sys.stderr)
+    if failures:
+        print(f"zoo: {plural(len(failures), 'group')} failed; train or run with --resume tries again", file=sys.stderr)
+        raise typer.Exit(1)

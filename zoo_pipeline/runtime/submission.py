@@ -1,0 +1,194 @@
+"""Submitting a job and seeing it through: its log is followed, and a job whose cluster is lost is submitted again.
+
+Ray's own `ray job submit` runs a job once, exits with 0 also where it was stopped, and with 1 whatever code it had.
+"""
+
+import asyncio
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from aiohttp import ClientError
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobInfo, JobStatus, JobSubmissionClient
+
+from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.runtime.ending import TERMINATED
+
+POLL_S = 2.0
+LOST = None  # in place of an exit code: the driver or its cluster went away, and nobody can say how it ended
+_NEVER_BEGAN = ("RUNTIME_ENV_SETUP_FAILURE", "COMMAND_START_ERROR")  # another attempt would not either
+_UNREACHABLE = (OSError, requests.RequestException, ClientError, RuntimeError)  # RuntimeError: what Ray makes of a 404
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job to be submitted.
+
+    Attributes:
+        command: its words, such as `python jobs/run.py digits-demo --out s3://bucket/run`.
+        runtime_env: as `ray job submit --runtime-env` and `--working-dir` give it.
+        address: of the dashboard; None: as RAY_API_SERVER_ADDRESS or RAY_ADDRESS say.
+        name: what submission ids begin with.
+        resubmit: how often it is submitted again after its cluster was lost.
+        patience_s: how long a cluster that does not answer is waited for.
+    """
+
+    command: Sequence[str]
+    runtime_env: dict[str, Any] = field(default_factory=dict)
+    address: str | None = None
+    name: str = "zoo"
+    resubmit: int = 3
+    patience_s: float = 900.0
+
+    def attempt(self, number: int) -> list[str]:
+        """The command of an attempt: from the second on, one that goes on with the run."""
+        if not number:
+            return list(self.command)
+        words = [word for word in self.command if word != "--overwrite"]
+        return words if "--resume" in words else [*words, "--resume"]
+
+
+def see_through(submission: Submission) -> int:
+    """Submit a job, print its log as it comes, and submit it again after a lost cluster; returns the exit code.
+
+    What happens to the job is told on stderr.
+
+    Returns:
+        0: the job succeeded. Its own exit code: it failed by itself, which no other attempt would change. 143: it was
+        stopped. 1: it could not be started, or was lost more often than `resubmit` allows.
+
+    Raises:
+        ConfigError: there is no cluster at the address, or it does not let us in.
+    """
+    logging.getLogger("ray").setLevel(logging.ERROR)  # which files of the working directory it leaves out
+    _connect(submission.address)  # a wrong address is told at once, and not waited for
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for number in range(submission.resubmit + 1):
+        job = f"{submission.name}-{stamp}-{number}"
+        client = _connected(submission)
+        if client is None:
+            _tell(f"no cluster answered for {submission.patience_s:.0f} s; given up")
+            return 1
+        client.submit_job(
+            entrypoint=shlex.join(submission.attempt(number)), runtime_env=submission.runtime_env, submission_id=job
+        )
+        _tell(f"submitted {job}; ray job logs -f {job} follows it, ray job stop {job} ends it")
+        code = _followed(submission, client, job)
+        if code is not LOST:
+            _tell(f"{job} {_said(code)}")
+            return code
+        _tell(f"{job} was lost: its cluster, or the machine of its driver, went away")
+    _tell(f"lost {submission.resubmit + 1} times; given up. What is published stays")
+    return 1
+
+
+def _followed(submission: Submission, client: JobSubmissionClient, job: str) -> int | None:
+    """Show a job's log until it ends; returns its exit code, or LOST."""
+    log = _Log()
+    while True:
+        try:
+            asyncio.run(log.follow(client, job))
+            info = _ended(client, job)
+        except _UNREACHABLE:
+            found = _connected(submission)
+            if found is None or (info := _known(found, job)) is None:
+                return LOST
+            client = found
+        if info is not None and info.status.is_terminal():
+            return _exit_code(info)
+
+
+class _Log:
+    """A job's log, each character of which is printed once, however often it is followed from its start."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+
+    async def follow(self, client: JobSubmissionClient, job: str) -> None:
+        """Print what is new, for as long as the log grows."""
+        at = 0
+        async for text in client.tail_job_logs(job):
+            print(text[max(0, self._shown - at) :], end="", flush=True)
+            at += len(text)
+            self._shown = max(self._shown, at)
+
+
+def _ended(client: JobSubmissionClient, job: str) -> JobInfo | None:
+    """What became of a job whose log has ended, which may be a moment before the job has."""
+    time.sleep(POLL_S / 10)
+    info = client.get_job_info(job)
+    if not info.status.is_terminal():
+        time.sleep(POLL_S)
+    return info
+
+
+def _known(client: JobSubmissionClient, job: str) -> JobInfo | None:
+    """What a cluster that answers again says of a job; None: it is another cluster, which never heard of it."""
+    try:
+        return client.get_job_info(job)
+    except RuntimeError:
+        return None
+
+
+def _exit_code(info: JobInfo) -> int | None:
+    if info.status == JobStatus.SUCCEEDED:
+        return 0
+    if info.status == JobStatus.STOPPED:
+        return TERMINATED
+    code = info.driver_exit_code
+    if code is None:
+        return 1 if str(info.error_type).endswith(_NEVER_BEGAN) else LOST
+    return LOST if code < 0 or code == 137 else code  # killed, which it cannot have done itself
+
+
+def _said(code: int) -> str:
+    return {0: "succeeded", TERMINATED: "was stopped; the same command with --resume goes on with the run"}.get(
+        code, f"failed with exit code {code}"
+    )
+
+
+def _connect(address: str | None) -> JobSubmissionClient:
+    """A client of the cluster.
+
+    Raises:
+        ConfigError: nobody answers, or we are not let in.
+    """
+    shown = address or "the address of RAY_API_SERVER_ADDRESS or RAY_ADDRESS"
+    try:
+        return JobSubmissionClient(address)
+    except AuthenticationError as error:
+        raise ConfigError(
+            f"{shown}: the cluster asks for a token ({_first_line(error)}); export RAY_AUTH_MODE=token and "
+            f"RAY_AUTH_TOKEN_PATH, or copy the cluster's ~/.ray/auth_token"
+        ) from None
+    except (*_UNREACHABLE, ValueError) as error:
+        raise ConfigError(
+            f"{shown}: no Ray dashboard answers there ({_first_line(error)}); name it by --address "
+            f"http://HOST:8265, through a tunnel (ray dashboard cluster.yaml) where the cluster is elsewhere"
+        ) from None
+
+
+def _connected(submission: Submission) -> JobSubmissionClient | None:
+    """A client, of a cluster that may be away for a while; None where it stays away."""
+    ends = time.monotonic() + submission.patience_s
+    while True:
+        try:
+            return _connect(submission.address)
+        except ConfigError:
+            if time.monotonic() > ends:
+                return None
+            time.sleep(POLL_S)
+
+
+def _tell(line: str) -> None:
+    print(f"zoo: {line}", file=sys.stderr, flush=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
