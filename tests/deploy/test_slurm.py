@@ -24,7 +24,15 @@ from zoo_pipeline.store.survey import survey
 
 SCRIPT = DEPLOY / "slurm.sh"
 BIN = Path(sys.executable).parent
-SMALL = ["--set", "zoo.population.seeds=4", "--set", "zoo.population.group_size=2", "--set", "zoo.training.epochs=1"]
+SMALL = [
+    word
+    for change in (
+        "zoo.population={seeds: 4, group_size: 2}",
+        "zoo.training.epochs=1",
+        "resources={stack: 2, threads: 1}",
+    )
+    for word in ("--set", change)
+]
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # Two machines on one cable, node1 and node2, each held by a shell that waits (as process 1 it reaps what died there).
 # The job's script runs on neither.

@@ -23,7 +23,15 @@ from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.survey import survey
 
 BIN = Path(sys.executable).parent
-SMALL = ["--set", "zoo.population.seeds=4", "--set", "zoo.population.group_size=2", "--set", "zoo.training.epochs=2"]
+SMALL = [
+    word
+    for change in (
+        "zoo.population={seeds: 4, group_size: 2}",
+        "zoo.training.epochs=2",
+        "resources={stack: 2, threads: 1}",
+    )
+    for word in ("--set", change)
+]
 WHERE = """\
 import json, ray, zoo_pipeline
 ray.init(logging_level="error")
