@@ -140,13 +140,14 @@ def _measure(case: str, data_dir: Path | None) -> dict[str, Any]:
 def _images(path: Path, train: int, test: int) -> None:
     """Noise of the size of CIFAR-10's images."""
     generator = np.random.default_rng(0)
-    parts = {"train": train, "test": test}
-    images = {
-        f"{part}_images": generator.integers(256, size=(rows, 3, 32, 32), dtype=np.uint8)
-        for part, rows in parts.items()
-    }
-    labels = {f"{part}_labels": np.arange(rows) % 10 for part, rows in parts.items()}
-    np.savez(path, **images, **labels)
+    train_images, test_images = (generator.integers(256, size=(n, 3, 32, 32), dtype=np.uint8) for n in (train, test))
+    np.savez(
+        path,
+        train_images=train_images,
+        train_labels=np.arange(train) % 10,
+        test_images=test_images,
+        test_labels=np.arange(test) % 10,
+    )
 
 
 if __name__ == "__main__":
