@@ -98,14 +98,14 @@ def main() -> None:
     cases = given.cases or [*CASES, *(MNIST if given.data_dir else ())]
     found = {}
     for case in cases:
-        one = found[case] = _apart(case, given.data_dir)
+        one = found[case] = measured_apart(case, given.data_dir)
         told = f"{one['estimate_mib']} MiB estimated, {one['peak_mib']} MiB measured, {one['ratio']}"
         print(f"{case}: {told}, {one['stack']} at once", flush=True)
     ratios = [one["ratio"] for one in found.values()]
     print(json.dumps({**hardware("cpu"), "cases": found, "least": min(ratios), "largest": max(ratios)}))
 
 
-def _apart(case: str, data_dir: Path | None) -> dict[str, Any]:
+def measured_apart(case: str, data_dir: Path | None = None) -> dict[str, Any]:
     """Measure a case in a new process, in a new directory."""
     command = [sys.executable, "-m", "benchmarks.task_memory", "--one", case]
     command += ["--data-dir", str(data_dir)] if data_dir else []
