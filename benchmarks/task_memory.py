@@ -26,9 +26,13 @@ from zoo_pipeline.store.rundir import ENGINE
 from zoo_pipeline.task_memory import task_bytes
 from zoo_pipeline.workflow import Options, prepare
 
-SMALL, LARGE = "small.npz", "large.npz"  # images like CIFAR-10's
-ROWS = {SMALL: (256, 64), LARGE: (20_000, 4_000)}  # for training and testing
-_RESNET = ("zoo.model={architecture: resnet-18, activation: relu}", f"zoo.dataset={SMALL}")
+TINY, SMALL, LARGE = "tiny.npz", "small.npz", "large.npz"  # images like CIFAR-10's
+ROWS = {TINY: (128, 16), SMALL: (256, 64), LARGE: (20_000, 4_000)}  # for training and testing
+_RESNET = (
+    "zoo.model={architecture: resnet-18, activation: relu}",
+    f"zoo.dataset={TINY}",
+    "resources={stack: 1, threads: 1}",
+)
 _RESNET_SGD = "zoo.training={optimizer: sgd, learning_rate: 0.05, momentum: 0.9, batch_size: 128, epochs: 1}"
 
 
@@ -92,14 +96,16 @@ def main() -> None:
         print(json.dumps(_measure(given.one, given.data_dir)))
         return
     cases = given.cases or [*CASES, *(MNIST if given.data_dir else ())]
-    found = {case: _apart(case, given.data_dir) for case in cases}
-    for case, one in found.items():
-        print(f"{case}: {one['estimate_mib']} MiB estimated, {one['peak_mib']} MiB measured, {one['ratio']}")
+    found = {}
+    for case in cases:
+        one = found[case] = measured_apart(case, given.data_dir)
+        told = f"{one['estimate_mib']} MiB estimated, {one['peak_mib']} MiB measured, {one['ratio']}"
+        print(f"{case}: {told}, {one['stack']} at once", flush=True)
     ratios = [one["ratio"] for one in found.values()]
     print(json.dumps({**hardware("cpu"), "cases": found, "least": min(ratios), "largest": max(ratios)}))
 
 
-def _apart(case: str, data_dir: Path | None) -> dict[str, Any]:
+def measured_apart(case: str, data_dir: Path | None = None) -> dict[str, Any]:
     """Measure a case in a new process, in a new directory."""
     command = [sys.executable, "-m", "benchmarks.task_memory", "--one", case]
     command += ["--data-dir", str(data_dir)] if data_dir else []
@@ -140,13 +146,14 @@ def _measure(case: str, data_dir: Path | None) -> dict[str, Any]:
 def _images(path: Path, train: int, test: int) -> None:
     """Noise of the size of CIFAR-10's images."""
     generator = np.random.default_rng(0)
-    parts = {"train": train, "test": test}
-    images = {
-        f"{part}_images": generator.integers(256, size=(rows, 3, 32, 32), dtype=np.uint8)
-        for part, rows in parts.items()
-    }
-    labels = {f"{part}_labels": np.arange(rows) % 10 for part, rows in parts.items()}
-    np.savez(path, **images, **labels)
+    train_images, test_images = (generator.integers(256, size=(n, 3, 32, 32), dtype=np.uint8) for n in (train, test))
+    np.savez(
+        path,
+        train_images=train_images,
+        train_labels=np.arange(train) % 10,
+        test_images=test_images,
+        test_labels=np.arange(test) % 10,
+    )
 
 
 if __name__ == "__main__":

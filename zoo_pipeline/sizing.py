@@ -106,7 +106,7 @@ def _devices(plan: Plan, group_s: float, share: float, hours: float) -> int:
     waves = int(hours * 3600 / group_s)
     if not waves:
         raise ConfigError(
-            f"--hours {hours:g}: one group alone takes {group_s / 3600:,.1f} h, and groups are not shared out; allow "
+            f"--hours {hours:g}: one group alone takes {group_s / 3600:,.2f} h, and groups are not shared out; allow "
             f"more, or use smaller groups (zoo.population.group_size, now {plan.config.zoo.population.group_size})"
         )
     return ceil(ceil(len(plan.groups) / waves) * share)

@@ -1,6 +1,7 @@
 """A real MLflow server, with SQLite behind it, in an environment of its own."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -39,8 +40,8 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         _wait(f"http://127.0.0.1:{port}/health", server, folder / "server.log")
         yield f"http://127.0.0.1:{port}"
     finally:
-        os.killpg(server.pid, 15)  # with the processes that it started
-        server.wait(30)
+        os.killpg(server.pid, signal.SIGKILL)  # with the processes that it started; gently, it waits for its clients
+        server.wait()
 
 
 def _wait(address: str, server: subprocess.Popen, said: Path) -> None:
