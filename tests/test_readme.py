@@ -68,7 +68,8 @@ def named(text: str) -> list[str]:
 COMMANDS = [line for block in blocks(README, "bash") for line in block.splitlines()]
 TOO_LONG = [line for line in COMMANDS if line.startswith("zoo run mnist-")]
 CHEAP = [line for line in COMMANDS if line.startswith("zoo ") and line not in [DEMO, FOUND, *TOO_LONG]]
-ELSEWHERE = [line for line in COMMANDS if line.startswith(("make ", "ray ", "export "))]  # tests/deploy runs them
+# Tried in tests/jobs and tests/deploy.
+ELSEWHERE = [line for line in COMMANDS if line.startswith(("make ", "ray ", "export ", "python jobs/"))]
 
 
 def shell(line: str, place: Path) -> subprocess.CompletedProcess:
@@ -140,7 +141,7 @@ def test_a_command_that_takes_too_long_can_be_planned(line, capsys, monkeypatch)
 
 def test_files_that_the_readme_names_are_there():
     words = {word for line in ELSEWHERE for word in line.split() if word.endswith((".yaml", ".py"))}
-    assert words == {"cluster.yaml", "jobs/runtime_env.yaml", "jobs/run.py"}
+    assert words == {"cluster.yaml", "jobs/runtime_env.yaml", "jobs/run.py", "jobs/submit.py"}
     links = set(re.findall(r"\]\(([^)#:]+)\)", README))
     assert {"docs/format.md", "docs/images/report.png", "LICENSE"} <= links
     assert [name for name in words | links if not (ROOT / name).is_file()] == []
