@@ -23,7 +23,7 @@ FLOORS = (
     ("arguments", "messages"),
     ("mending", "workflow", "planning", "tables"),
     ("runtime",),
-    ("zoo", "sources"),
+    ("zoo", "sources", "datasets"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained
     ("data", "models"),
@@ -38,6 +38,7 @@ FLOORS = (
         "config",
         "axes",
         "architecture",
+        "addresses",
         "counts",
         "hyperparameters",
         "dataset_facts",

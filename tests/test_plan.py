@@ -196,3 +196,9 @@ def test_impossible_combinations_are_refused(overrides, message):
     with pytest.raises(ConfigError) as caught:
         planned(*overrides)
     assert message in str(caught.value)
+
+
+def test_more_shards_than_can_be_listed_are_refused_at_once():
+    huge = ("zoo.model={architecture: resnet-18, image_side: 32}", "zoo.training.epochs=1000")
+    with pytest.raises(ConfigError, match=r"groups in \d+ epoch ranges each make \d+ shards, more than 2000000"):
+        planned(*huge, "zoo.population={seeds: 500000}")

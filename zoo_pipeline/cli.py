@@ -80,8 +80,10 @@ def plan(
     rate: Rate = None,
     price: Price = None,
     per_node: PerNode = Wish.per_node,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Print groups, models, checkpoints, bytes and files of a configuration; change nothing."""
+    use_storage_options(StorageOptions.parse(storage))
     wish = Wish(gpus, cpus, hours, rate, price, per_node)
     if wish != Wish() and not cluster:
         raise ConfigError("--gpus, --cpus, --hours, --rate, --price, --per-node: are for --cluster; add it")

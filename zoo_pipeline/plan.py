@@ -22,6 +22,7 @@ from zoo_pipeline.ranges import ROW_ELEMENTS, EpochRange, cut, most_models, shar
 FORMAT_VERSION = 1
 SCALAR_BYTES = 32  # of a checkpoint row beside its weights: two int32, one int64, four float32
 MAX_GROUPS = 100_000  # five digits in a shard's name
+MAX_SHARDS = 2_000_000  # all are listed in the manifest, and looked at when a run is gone on with
 SPLITS = (("train", 0.70), ("validation", 0.15), ("test", 0.15))
 
 
@@ -158,9 +159,9 @@ def plan(config: ZooConfig, facts: DatasetFacts) -> Plan:
     group_size = min(population.group_size, population.models, most)
     # Groups that happen to be smaller are cut like the full ones, so that one list names the shards of all.
     ranges = cut(first, training.epochs, group_size, row_bytes)
-    _check_groups(population.models, -(-population.models // group_size))  # before what takes long for so many
+    _check_groups(population.models, -(-population.models // group_size), len(ranges))  # before it takes long
     batches = list(_batches(_models(config, facts, architecture), group_size))
-    _check_groups(population.models, len(batches))
+    _check_groups(population.models, len(batches), len(ranges))
     return Plan(
         config=config,
         facts=facts,
@@ -192,11 +193,16 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _check_groups(models: int, groups: int) -> None:
+def _check_groups(models: int, groups: int, ranges: int) -> None:
     if groups > MAX_GROUPS:
         raise ConfigError(
             f"zoo.population.group_size: {models} models make {groups} groups, more than {MAX_GROUPS}; "
             f"use groups of at least {-(-models // MAX_GROUPS)} models"
+        )
+    if groups * ranges > MAX_SHARDS:
+        raise ConfigError(
+            f"zoo: {groups} groups in {ranges} epoch ranges each make {groups * ranges} shards, more than "
+            f"{MAX_SHARDS}; use fewer models or epochs, or make several runs of it"
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo_pipeline.data import facts_of, load_dataset
+from zoo_pipeline.datasets import facts_of, load_dataset
 from zoo_pipeline.plan import Plan, plan
 from zoo_pipeline.recipes import load_configs, published_names
 from zoo_pipeline.sizing import Wish, size

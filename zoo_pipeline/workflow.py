@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_pipeline.config import Resources, ZooConfig
 from zoo_pipeline.counts import bytes_of
-from zoo_pipeline.data import BUILT_IN, Dataset, load_dataset
+from zoo_pipeline.data import BUILT_IN, Dataset
+from zoo_pipeline.datasets import load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import Plan, plan
 from zoo_pipeline.recipes import load_config, load_configs

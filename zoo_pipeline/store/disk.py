@@ -58,6 +58,12 @@ def obstacle(path: Path) -> Path | None:
     return None if place.is_dir() and os.access(place, os.W_OK) else place
 
 
+def outside(root: str, name: str) -> str | None:
+    """The folder that a file really lies in, where that is not below the root; links may lead there."""
+    top, place = os.path.realpath(root), os.path.realpath(os.path.dirname(name))  # noqa: PTH120
+    return None if f"{place}/".startswith(f"{top.rstrip('/')}/") else place
+
+
 def _temporary(target: Path, parts: Sequence[Buffer]) -> Path:
     """Write and sync a file that readers skip (a dot leads its name), beside the place it is meant for."""
     target.parent.mkdir(parents=True, exist_ok=True)

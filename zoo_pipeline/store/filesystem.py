@@ -79,6 +79,12 @@ class Files:
         names = (path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
         return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
 
+    def tree(self) -> list[str]:
+        """Names of all files below the root, in whatever folders; empty if it is absent."""
+        paths = self._do("", "listed", lambda: [str(path) for path in self.filesystem.find(self.path)])
+        start = f"{self.path.rstrip('/')}/"
+        return sorted(path.removeprefix(start) for path in paths if path.startswith(start) and not path.endswith("/"))
+
     def sweep(self, folder: str) -> None:
         """Remove what writers that were killed left in a folder: files that never got their final name.
 
@@ -86,6 +92,7 @@ class Files:
         file by this, finds the name taken, and takes that for the lost race that it is.
         """
         if self.local:
+            self._check_folder(f"{folder}/")
             for left in Path(self.at(folder)).glob(".*.tmp"):
                 left.unlink(missing_ok=True)
 
@@ -136,6 +143,7 @@ class Files:
         Raises:
             StoreError: the disk is full, the place not writable, …; nothing half-written is left under the name.
         """
+        self._check_folder(name)
         if self.local:
             return self._do(name, "written", lambda: disk.create(Path(self.at(name)), parts))
         data = b"".join(parts)
@@ -147,6 +155,7 @@ class Files:
         Raises:
             StoreError: as `publish`; the older file stays.
         """
+        self._check_folder(name)
         if self.local:
             self._do(name, "written", lambda: disk.replace(Path(self.at(name)), data))
         else:
@@ -158,6 +167,7 @@ class Files:
         Raises:
             StoreError: it cannot be removed.
         """
+        self._check_folder(name)
         tried: list[bool] = []
 
         def attempt() -> None:
@@ -177,12 +187,20 @@ class Files:
         Raises:
             StoreError: it is there and cannot be removed.
         """
+        self._check_folder(name)
 
         def attempt() -> None:
             with suppress(FileNotFoundError):
                 self.filesystem.rm_file(self.at(name))
 
         self._do(name, "removed", attempt)
+
+    def _check_folder(self, name: str) -> None:
+        """Refuse to write or remove in a folder of the run that is a link: what it leads to is not the run's."""
+        if self.local and "/" in name and (place := disk.outside(self.path, self.at(name))):
+            raise StoreError(
+                f"{self.at(name)}: its folder is a link to {place}, outside of the run; put the folder itself there"
+            )
 
     def _do(self, name: str, done: str, call: Callable[[], T], *, absent: bool = True) -> T:
         """Do something with a file, patiently where it is remote; `absent`: say in our words that it is missing."""
