@@ -47,6 +47,7 @@ CASES = {
         *_models(1024),
         "zoo.training.epochs=4",
         "zoo.training.label_noise=0.1",
+        "resources={stack: 128, threads: 1}",
     ),
     "tetris, 2,000 models": (
         "zoo.dataset=tetris",

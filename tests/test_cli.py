@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from zoo_pipeline.cli import _tell, main
+from zoo_pipeline.cli import main
+from zoo_pipeline.messages import tell_training
 from zoo_pipeline.models import Layout
 from zoo_pipeline.runtime.training import TrainingReport
 from zoo_pipeline.store.shards import contents_sha256
@@ -118,9 +119,9 @@ def test_run_trains_analyses_and_reports(capsys, tmp_path):
 
 
 def test_one_group_is_told_as_one(capsys):
-    _tell(TrainingReport(1, 0, 1, (), (), {}, 2.0))
+    tell_training(TrainingReport(1, 0, 1, (), (), {}, 2.0))
     assert capsys.readouterr().out.startswith("trained 1 group, found 0 done, 2.0 s, ")
-    _tell(TrainingReport(2, 0, 2, (), (), {}, 2.0))
+    tell_training(TrainingReport(2, 0, 2, (), (), {}, 2.0))
     told = capsys.readouterr().out
     assert told.startswith("trained 2 groups, ")
     assert told.endswith(", 2 models diverged\n")
