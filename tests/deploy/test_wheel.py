@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 from checkout import ENVIRONMENT, ROOT, WHEEL
-from running_ray import running_ray
 
+from benchmarks.running_ray import free_ports, running_ray
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.survey import survey
 
@@ -86,8 +86,9 @@ def node(sources, tmp_path_factory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def cluster(node):
     python = Path(shutil.which("python", path=node["PATH"]))
-    with running_ray(python, node) as running:
-        yield running
+    with running_ray(node, free_ports(), python=python) as running:
+        running.wait(running.answers)
+        yield running.address, running.environment
 
 
 def in_home(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

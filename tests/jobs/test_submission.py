@@ -2,18 +2,16 @@
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from test_submit import PORTS, free_ports
 
+from benchmarks.running_ray import free_ports, running_ray
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.survey import survey
 
@@ -28,24 +26,12 @@ class Head:
     def __init__(self, **environment: str) -> None:
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "RAY_AUTH_MODE": "disabled", **environment}
-        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        self.ports = free_ports()
         self.url = f"http://127.0.0.1:{self.ports['dashboard-port']}"
 
-    @contextmanager
     def running(self):
-        """Start it; end it by whatever is still there."""
-        session = tempfile.mkdtemp(prefix="zoo", dir="/tmp")  # short: sockets lie in it
-        options = [f"--{name}={port}" for name, port in self.ports.items()]
-        command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={session}", *options]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        started = subprocess.Popen(command, env=self.environment, **quiet)
-        try:
-            yield started
-        finally:
-            if started.poll() is None:
-                started.send_signal(signal.SIGTERM)  # `ray start --block` ends what it started
-            started.wait(timeout=60)
-            shutil.rmtree(session, ignore_errors=True)
+        """Start it, for as long as the block runs."""
+        return running_ray(self.environment, self.ports)
 
     def submit(self, *words: str, **environment: str) -> subprocess.Popen:
         """jobs/submit.py, with its output in one pipe."""
@@ -94,7 +80,7 @@ def test_a_job_whose_cluster_is_lost_goes_on_in_the_next_one(tmp_path):
         wait_until(head.answers)
         job = head.submit("--", "python", "jobs/train.py", "digits-demo", "--out", str(out), *words)
         wait_until(lambda: len(list(out.glob("checkpoints/*.parquet"))) >= 2)
-        kill(first.pid)
+        kill(first.process.pid)
     before = {path.name: path.stat().st_mtime_ns for path in (out / "checkpoints").glob("*.parquet")}
     assert not survey(RunDirectory(str(out)))["complete"]
     with head.running():

@@ -2,68 +2,32 @@
 
 import os
 import re
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from benchmarks.running_ray import free_ports, running_ray
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.survey import survey
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SMALL = ["--set", "zoo.population.seeds=4", "--set", "zoo.population.group_size=2", "--set", "zoo.training.epochs=2"]
-PORTS = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port")
 
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "RAY_AUTH_MODE": "disabled"}
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def address():
     """The dashboard's address of a cluster that lives as long as this module's tests."""
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    session = tempfile.mkdtemp(prefix="zoo", dir="/tmp")  # short: sockets lie in it
-    options = [f"--{name}={port}" for name, port in ports.items()]
-    command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={session}", *options]
-    cluster = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{ports['dashboard-port']}"
-    try:
-        _wait_for(f"{url}/api/version", cluster)
-        yield url
-    finally:
-        cluster.send_signal(signal.SIGTERM)  # `ray start --block` ends what it started
-        cluster.wait(timeout=60)
-        shutil.rmtree(session, ignore_errors=True)
-
-
-def _wait_for(url: str, cluster: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and cluster.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    pytest.fail(f"no cluster at {url} after 90 s (exit code {cluster.poll()})")
+    with running_ray(environment(), free_ports()) as cluster:
+        cluster.wait(cluster.answers)
+        yield cluster.address
 
 
 def submit(address: str, *entrypoint: str) -> subprocess.CompletedProcess:

@@ -3,19 +3,15 @@
 import json
 import os
 import re
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.running_ray import RunningRay, answer, free_ports, running_ray
 from zoo_pipeline.runtime.metrics import METRICS
 
 BIN = Path(sys.executable).parent
@@ -28,44 +24,17 @@ PORTS = ("port", "metrics-export-port", "dashboard-agent-listen-port", "dashboar
 ZOO = ["zoo.population={seeds: 24, group_size: 4}", "zoo.training.epochs=20", "resources={stack: 4, threads: 1}"]
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def cluster():
-    """Ports of a cluster that lives as long as this module's tests."""
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    session = tempfile.mkdtemp(prefix="zoo", dir="/tmp")  # short: sockets lie in it
-    command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--include-dashboard=false"]
-    command += [f"--temp-dir={session}", *(f"--{name}={port}" for name, port in ports.items())]
-    started = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 90
-        while not _scraped(ports, "ray_node_cpu_count"):
-            assert time.monotonic() < deadline, "no metrics after 90 s"
-            assert started.poll() is None, f"the cluster ended with exit code {started.returncode}"
-            time.sleep(0.2)
-        yield ports
-    finally:
-        started.send_signal(signal.SIGTERM)  # `ray start --block` ends what it started
-        started.wait(timeout=60)
-        shutil.rmtree(session, ignore_errors=True)
+    """A cluster that lives as long as this module's tests."""
+    with running_ray(ENVIRONMENT, free_ports(PORTS), "--include-dashboard=false") as started:
+        started.wait(lambda: bool(_scraped(started, "ray_node_cpu_count")))
+        yield started
 
 
-def _scraped(ports: dict[str, int], prefix: str) -> dict[tuple[str, ...], float]:
+def _scraped(cluster: RunningRay, prefix: str) -> dict[tuple[str, ...], float]:
     """Values of the metrics of a prefix, by name and by what our tags say."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports['metrics-export-port']}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
-    except OSError:
-        return {}
+    text = answer(f"http://127.0.0.1:{cluster.ports['metrics-export-port']}/metrics") or ""
     return {
         (sample.name, *(sample.labels[tag] for tag in ("run", "state", "stage") if tag in sample.labels)): sample.value
         for family in text_string_to_metric_families(text)
@@ -80,8 +49,8 @@ def run(cluster, tmp_path_factory):
     root = tmp_path_factory.mktemp("scraped") / "night"
     command = [sys.executable, "-m", "zoo_pipeline.cli", "run", "digits-demo", "--out", str(root)]
     command += [word for part in ZOO for word in ("--set", part)]
-    command += ["--ray-address", f"127.0.0.1:{cluster['port']}", "--log", str(root.parent / "log.jsonl")]
-    environment = {**ENVIRONMENT, "RAY_LOGGING_CONFIG_ENCODING": "JSON", "RAY_DEDUP_LOGS": "0"}
+    command += ["--ray-address", f"127.0.0.1:{cluster.ports['port']}", "--log", str(root.parent / "log.jsonl")]
+    environment = {**cluster.environment, "RAY_LOGGING_CONFIG_ENCODING": "JSON", "RAY_DEDUP_LOGS": "0"}
     with (root.parent / "told.txt").open("w+") as told:
         driver = subprocess.Popen(command, env=environment, stdout=told, stderr=told)
         scraped = []
