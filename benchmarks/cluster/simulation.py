@@ -49,6 +49,7 @@ def measure_scheduling(workers: int, wall_s: float, folder: Path) -> dict[str, A
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
         logging_level="error",
+        _system_config={"memory_monitor_refresh_ms": 0},  # the workers stand for machines of their own
     )
     try:
         _start(workers)
