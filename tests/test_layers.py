@@ -22,7 +22,7 @@ FLOORS = (
     ("cli",),
     ("mending", "workflow", "tables"),
     ("runtime",),
-    ("zoo", "sources"),
+    ("zoo", "sources", "datasets"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained
     ("data", "models"),
@@ -38,6 +38,7 @@ FLOORS = (
         "hyperparameters",
         "dataset_facts",
         "errors",
+        "addresses",
         "version",
     ),
 )

@@ -12,7 +12,7 @@ from zoo_pipeline.version import __version__
 if TYPE_CHECKING:
     from zoo_pipeline.architecture import Architecture as Architecture
     from zoo_pipeline.config import ZooConfig as ZooConfig
-    from zoo_pipeline.data import load_dataset as load_dataset
+    from zoo_pipeline.datasets import load_dataset as load_dataset
     from zoo_pipeline.errors import ZooError as ZooError
     from zoo_pipeline.hyperparameters import Hyperparameters as Hyperparameters
     from zoo_pipeline.models import Layout as Layout
@@ -30,7 +30,7 @@ _HOMES = {
     "ZooConfig": "zoo_pipeline.config",
     "ZooError": "zoo_pipeline.errors",
     "load_config": "zoo_pipeline.recipes",
-    "load_dataset": "zoo_pipeline.data",
+    "load_dataset": "zoo_pipeline.datasets",
     "recover": "zoo_pipeline.trajectories",
     "train_group": "zoo_pipeline.training",
 }

@@ -13,7 +13,7 @@ from zoo_pipeline import mending, workflow
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, ZooError
 from zoo_pipeline.runtime.ending import TERMINATED, Terminated
-from zoo_pipeline.store.options import StorageOptions, use_storage_options
+from zoo_pipeline.store.options import StorageOptions, redacted, use_storage_options
 from zoo_pipeline.tables import engine_line, plan_table, status_table, summary_table, totals, training_table, zoos_table
 from zoo_pipeline.workflow import Options
 
@@ -71,8 +71,10 @@ def plan(
     data_dir: DataDir = None,
     as_json: AsJson = False,
     all_published: AllPublished = False,
+    storage: Storage = [],  # noqa: B006
 ) -> None:
     """Print groups, models, checkpoints, bytes and files of a configuration; change nothing."""
+    use_storage_options(StorageOptions.parse(storage))
     if all_published:
         if config is not None or overrides:
             raise ConfigError("--all-published: plans the published zoos as they are; name no CONFIG and no --set")
@@ -250,7 +252,7 @@ def _interrupted(words: list[str]) -> str:
     if words[:1] not in (["train"], ["run"]):
         return "zoo: interrupted; nothing is half-written, the same command does it anew"
     again = [word for word in words if word not in ("--overwrite", "--resume")]
-    return f"zoo: interrupted; what is published stays. To go on: {shlex.join(['zoo', *again, '--resume'])}"
+    return f"zoo: interrupted; what is published stays. To go on: {redacted(shlex.join(['zoo', *again, '--resume']))}"
 
 
 def _tell(result: "TrainingReport") -> None:

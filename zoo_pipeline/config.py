@@ -132,7 +132,9 @@ class ZooSpec(Part):
     """The scientific part: what is trained. Its hash is the run's `spec_hash`."""
 
     dataset: str = Field(
-        min_length=1, max_length=4096, description="what the models learn: a dataset's name, or the path of one's own"
+        min_length=1,
+        max_length=4096,
+        description="what the models learn: a dataset's name, or the path or URI of one's own",
     )
     model: ModelConfig = Field(description="the network")
     training: TrainingConfig = Field(description="the optimisation")

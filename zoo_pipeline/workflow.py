@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_pipeline.config import Resources, ZooConfig
 from zoo_pipeline.counts import bytes_of
-from zoo_pipeline.data import BUILT_IN, Dataset, facts_of, load_dataset
+from zoo_pipeline.data import BUILT_IN, Dataset
+from zoo_pipeline.datasets import facts_of, load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.plan import Plan, plan
 from zoo_pipeline.recipes import load_config, load_configs, published_names
@@ -55,7 +56,7 @@ class RunReport:
 def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = None) -> list[Plan]:
     """The plans of a recipe's runs; data are read only where their content is not declared and lies in the directory.
 
-    Nothing is ever downloaded for a plan.
+    Nothing is ever downloaded for a plan but a dataset that is named by its URI.
 
     Raises:
         ConfigError: the configuration cannot be run.

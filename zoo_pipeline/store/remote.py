@@ -6,11 +6,11 @@ from typing import Any
 import fsspec
 from fsspec.registry import known_implementations
 
+from zoo_pipeline.addresses import holds_secret
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.store.faults import is_absent, is_taken, is_unknown, reason
 from zoo_pipeline.store.options import storage_options
 
-_CREDENTIALS = re.compile(r"://[^/]*:[^/]*@")
 _PATTERN = re.compile(r"[*?\[]")
 _PACKAGES = {
     "s3": "s3fs",
@@ -27,16 +27,16 @@ def open_remote(root: str) -> tuple[Any, str]:
     """The filesystem of an address, and the path in it.
 
     Raises:
-        StoreError: it is not one place, holds a password, or its driver is missing or refuses it.
+        StoreError: it is not one place, holds a secret, or its driver is missing or refuses it.
     """
     protocol = root.partition("://")[0]
-    if "::" in root or _PATTERN.search(root):
-        raise StoreError(f"{root}: chained addresses (::) and patterns (*, ?, [) are not places to write to")
-    if _CREDENTIALS.search(root):
+    if holds_secret(re.sub(r"\s", "_", root)):  # a password may have spaces
         raise StoreError(
-            f"{protocol}://…: holds a password, which would be shown wherever the place is named; give it by the "
-            f"environment, a profile or --storage-option"
+            f"{protocol}://…: holds a password or a signature, which would be shown wherever the place is named; give "
+            f"it by the environment, a profile or --storage-option"
         )
+    if "::" in root or _PATTERN.search(root):
+        raise StoreError(f"{root}: chained addresses (::) and patterns (*, ?, [) are not places to read or write")
     options = {"use_listings_cache": False, **storage_options().values}
     if protocol in ("s3", "s3a"):  # botocore's own retries would multiply with ours
         config = options.get("config_kwargs")
