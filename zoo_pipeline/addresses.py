@@ -1,22 +1,52 @@
-"""Addresses of places, as users write them."""
+"""Secrets in addresses: a password before the host or bucket, or a signature in the query.
+
+An address is shown wherever its place is named, and kept in files; so one with a secret is refused, and no message
+shows the secret.
+"""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
-_PASSWORD = re.compile(r"://[^/]*:[^/]*@")
-_SIGNED = re.compile(r"://.*[?&](x-amz-|x-goog-|sig=|signature=|token=|access_?token=|key=|password=)", re.IGNORECASE)
+_HIDDEN = "***"
+_PLACE = r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*:/+"  # of one slash, too: the mistyped one holds the same secret
+# A user's name alone is no secret: abfs://container@account names a place. Of http, host:8080/x@2 has a port.
+_PASSWORD = re.compile(rf"((?!https?:){_PLACE}(?=[^\s/@:]*:)|https?:/+(?=[^\s/@:]*:(?!\d{{1,5}}/)))[^\s/@:]*:\S+@")
+_QUERY = re.compile(rf"({_PLACE}[^\s?]*)\?[^\s\"']*=[^\s\"']*")
+_SIGNED = re.compile(
+    rf"{_PLACE}[^\s?]*\?(?:[^\s]*&)?[^\s=&]*(?:sig|token|credential|secret|key|passw|auth)[^\s=&]*=", re.IGNORECASE
+)
 
 
-def is_uri(address: str) -> bool:
-    """Whether an address names a store, as s3://bucket/run does, and not a path of this machine."""
-    return "://" in address
+def holds_secret(text: str) -> bool:
+    """Whether a text holds an address with a password or a signature.
 
-
-def holds_secret(address: str) -> bool:
-    """Whether an address lets whoever reads it in: by a password in it, or by a signature.
-
-    >>> holds_secret("s3://me:secret@bucket/x.npz"), holds_secret("https://host/x.npz?X-Amz-Signature=1")
+    >>> holds_secret("s3://key:secret@bucket/x.npz"), holds_secret("https://host/x.npz?X-Amz-Signature=5f")
     (True, True)
-    >>> holds_secret("s3://bucket/user@host/x.npz"), holds_secret("https://host/x.npz?download=true")
+    >>> holds_secret("https://host:8080/x@2.npz"), holds_secret("abfs://container@account/x.npz")
     (False, False)
     """
-    return bool(_PASSWORD.search(address) or _SIGNED.search(address))
+    return bool(_PASSWORD.search(text) or _SIGNED.search(text))
+
+
+def without_secrets(text: str) -> str:
+    """A text with the passwords and queries of its addresses hidden.
+
+    >>> without_secrets("no s3://key:secret@bucket/x.npz, no https://host/x.npz?X-Amz-Signature=5f")
+    'no s3://***@bucket/x.npz, no https://host/x.npz?***'
+    """
+    return _QUERY.sub(rf"\1?{_HIDDEN}", _PASSWORD.sub(rf"\1{_HIDDEN}@", text))
+
+
+def secret_at(value: Any, path: str = "") -> str | None:
+    """Dotted path of the first text with a secret in plain values; None where there is none."""
+    if isinstance(value, str):
+        return path if holds_secret(value) else None
+    return next((found for key, each in _items(value) if (found := secret_at(each, f"{path}.{key}".lstrip(".")))), None)
+
+
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from enumerate(value)

@@ -43,7 +43,7 @@ from zoo_pipeline.messages import console, leave_if_failed, tell_training, tell_
 from zoo_pipeline.planning import summary_of
 from zoo_pipeline.runtime.ending import TERMINATED, Terminated
 from zoo_pipeline.sizing import Wish
-from zoo_pipeline.store.options import StorageOptions, use_storage_options
+from zoo_pipeline.store.options import StorageOptions, redacted, use_storage_options
 from zoo_pipeline.tables import (
     cluster_table,
     plan_table,
@@ -275,7 +275,7 @@ def _interrupted(words: list[str]) -> str:
     if words[:1] not in (["train"], ["run"]):
         return "zoo: interrupted; nothing is half-written, the same command does it anew"
     again = [word for word in words if word not in ("--overwrite", "--resume")]
-    return f"zoo: interrupted; what is published stays. To go on: {shlex.join(['zoo', *again, '--resume'])}"
+    return f"zoo: interrupted; what is published stays. To go on: {redacted(shlex.join(['zoo', *again, '--resume']))}"
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from zoo_pipeline.addresses import holds_secret
 from zoo_pipeline.architecture import RESNETS
 from zoo_pipeline.axes import (
     Activation,
@@ -135,21 +134,11 @@ class ZooSpec(Part):
     dataset: str = Field(
         min_length=1,
         max_length=4096,
-        description="what the models learn: a dataset's name, or your own one's path or URI",
+        description="what the models learn: a dataset's name, or the path or URI of one's own",
     )
     model: ModelConfig = Field(description="the network")
     training: TrainingConfig = Field(description="the optimisation")
     population: PopulationConfig = Field(description="the models")
-
-    @field_validator("dataset", mode="before")
-    @classmethod
-    def _dataset_holds_no_secret(cls, value: Any) -> Any:
-        if isinstance(value, str) and holds_secret(value):
-            raise ValueError(
-                "holds a password or a signature, which would be shown wherever the dataset is named; give it by the "
-                "environment, a profile or --storage-option"
-            )
-        return value
 
     @model_validator(mode="after")
     def _momentum_is_used(self) -> Self:

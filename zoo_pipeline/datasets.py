@@ -1,13 +1,14 @@
-"""Datasets from anywhere: by name, by path, or at a URI, whose files are fetched to a temporary folder first."""
+"""Datasets by name, path or URI: what lies in a bucket is fetched into a temporary folder, and read from there."""
 
+import os
 import shutil
 import tempfile
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from zoo_pipeline import data
-from zoo_pipeline.addresses import holds_secret, is_uri
 from zoo_pipeline.counts import binary
+from zoo_pipeline.data import BUILT_IN, Dataset, loader
 from zoo_pipeline.data.local import SUFFIXES, load_local
 from zoo_pipeline.dataset_facts import DatasetFacts
 from zoo_pipeline.errors import DataError
@@ -16,72 +17,92 @@ if TYPE_CHECKING:
     from zoo_pipeline.store.filesystem import Files
 
 _COPIED_AT_ONCE = 1 << 22
-
-
-def load_dataset(dataset: str, data_dir: Path | None = None) -> data.Dataset:
-    """Load a built-in dataset or one's own.
-
-    Args:
-        dataset: as `zoo_pipeline.data.load_dataset` takes it, or the URI of a .npz or .parquet file or of a folder,
-            such as s3://bucket/mine.npz; storage options hold for it.
-        data_dir: where built-in datasets that need files have a folder each.
-
-    Raises:
-        DataError: unknown name, a file missing or damaged, or content other than declared; a URI that holds a secret.
-        StoreError: the store cannot be read.
-    """
-    if not is_uri(dataset):
-        return data.load_dataset(dataset, data_dir)
-    if holds_secret(dataset):
-        raise DataError(
-            f"{dataset.partition('://')[0]}://…: holds a password or a signature, which would be shown wherever the "
-            f"dataset is named; give it by the environment, a profile or --storage-option"
-        )
-    if dataset.startswith(("file://", "local://")):
-        return load_local(Path(dataset.partition("://")[2]))
-    with tempfile.TemporaryDirectory(prefix="zoo-data-") as folder:
-        return load_local(_fetched(dataset.rstrip("/"), Path(folder)))
+_LOCAL = ("file://", "local://")
 
 
 def facts_of(dataset: str, data_dir: Path | None = None) -> DatasetFacts:
-    """What the plan needs to know of a dataset: declared for the built-in ones, read for all others.
+    """What the plan needs to know of a dataset: declared for the built-in ones, read for a path or URI.
 
     Raises:
         ZooError: as `load_dataset`.
     """
-    return load_dataset(dataset).facts if is_uri(dataset) else data.facts_of(dataset, data_dir)
+    return BUILT_IN[dataset] if dataset in BUILT_IN else load_dataset(dataset, data_dir).facts
 
 
-def _fetched(address: str, folder: Path) -> Path:
-    """Copy a file, or all files of a folder, under its own name; returns the path of the copy."""
-    from zoo_pipeline.store.filesystem import Files  # brings fsspec, which names and paths do not need
+def load_dataset(dataset: str, data_dir: Path | None = None) -> Dataset:
+    """Load a built-in dataset or one's own.
 
+    Args:
+        dataset: a name of `BUILT_IN`; or the path or URI of a .npz or .parquet file or of a folder. Paths other than
+            these two have a separator, or are those of an existing folder.
+        data_dir: where built-in datasets that need files have a folder each, such as mnist/.
+
+    Raises:
+        DataError: unknown name, a file missing or damaged, larger than the disk, or content other than declared.
+        StoreError: the URI holds a secret, its driver is missing, or its store does not answer or refuses.
+    """
+    for scheme in _LOCAL:
+        dataset = dataset.removeprefix(scheme)
+    if "://" not in dataset:
+        return loader.load_dataset(dataset, data_dir)
+    address = dataset.rstrip("/")
     parent, _, name = address.rpartition("/")
-    place = folder / name
-    if Files(address).is_file():
-        if not name.endswith(SUFFIXES):
-            raise DataError(f"{address}: expected one of {', '.join(SUFFIXES)}, or a folder")
-        _copy(Files(parent), {name: place}, address)
-        return place
+    try:
+        with tempfile.TemporaryDirectory(prefix="zoo-dataset-", ignore_cleanup_errors=True) as made:
+            folder = os.path.realpath(made)
+            try:
+                _fetch(address, Path(folder) / name)
+                return load_local(Path(folder) / name)
+            except DataError as error:  # in it, the place that the user knows
+                raise DataError(str(error).replace(folder, parent)) from None
+    except OSError as error:
+        raise DataError(
+            f"{dataset}: cannot be kept on the local disk: {error.strerror}; TMPDIR names another folder for it"
+        ) from None
+
+
+def _fetch(address: str, target: Path) -> None:
+    """Copy a file, or a folder file by file."""
+    from zoo_pipeline.store.filesystem import Files  # needs fsspec, which a bare GPU machine lacks
+
     files = Files(address)
-    names = files.tree()
-    if not names:
-        raise DataError(f"{address}: no such file or folder; expected .npz, .parquet or a folder")
-    for inner in names:
-        if ".." in inner.split("/"):
-            raise DataError(f"{address}: has a file {inner}, which leads out of the folder; remove it")
-    _copy(files, {inner: place / inner for inner in names}, address)
-    return place
+    if files.is_file():
+        if target.suffix not in SUFFIXES:
+            raise DataError(f"{target}: {target.suffix or 'no suffix'}; expected one of {', '.join(SUFFIXES)}")
+        holder = Files(address.rpartition("/")[0])
+        _check_space(address, holder.size(target.name), target.parent)
+        _copy(holder, target.name, target)
+        return
+    sizes = _chosen(files.below())
+    if not sizes:
+        raise DataError(f"{target}: no such file or folder; expected .npz, .parquet or a folder")
+    _check_space(address, sum(sizes.values()), target.parent)
+    for name in sizes:
+        if any(part in ("", ".", "..") for part in name.split("/")):  # in a bucket a name may be anything
+            raise DataError(f"{target}: holds the name {name!r}, which no file of a disk can have; rename it")
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _copy(files, name, place)
 
 
-def _copy(files: "Files", places: dict[str, Path], address: str) -> None:
-    size, free = sum(files.size(name) for name in places), shutil.disk_usage(tempfile.gettempdir()).free
+def _chosen(sizes: Mapping[str, int]) -> dict[str, int]:
+    """The files that a folder is read from: the tables beside each other, if there are some."""
+    tables = {name: size for name, size in sizes.items() if PurePosixPath(name).match("*.parquet") and "/" not in name}
+    return dict(sorted((tables or sizes).items()))
+
+
+def _check_space(address: str, size: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
     if size > free:
         raise DataError(
-            f"{address}: has {binary(size)}, but {tempfile.gettempdir()} has room for {binary(free)}; "
-            f"let TMPDIR name a larger disk"
+            f"{address}: has {binary(size)}, but {folder.parent} only {binary(free)} free; "
+            f"TMPDIR names another folder for it"
         )
-    for name, place in places.items():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with files.open(name) as source, place.open("wb") as target:
-            shutil.copyfileobj(source, target, _COPIED_AT_ONCE)
+
+
+def _copy(files: "Files", name: str, target: Path) -> None:
+    try:
+        with files.open(name) as source, target.open("xb") as copy:
+            shutil.copyfileobj(source, copy, _COPIED_AT_ONCE)
+    except FileNotFoundError:
+        raise DataError(f"{target}: was removed while it was read; try again") from None

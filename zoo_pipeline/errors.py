@@ -1,5 +1,7 @@
 """The errors that a user can cause: one line each that says what, where, got, expected and what to do."""
 
+from zoo_pipeline.addresses import without_secrets
+
 _MOST_CHARACTERS = 2_000  # of a line; what is longer loses its middle
 
 
@@ -7,7 +9,8 @@ class ZooError(Exception):
     """Base of all errors shown to a user as one line, with exit code 2; every further argument is another line.
 
     Names and values that a line quotes may hold anything: what a terminal would not print but obey is written as an
-    escape sequence, line breaks among it, and the middle of what is far too long is left out.
+    escape sequence, line breaks among it, and the middle of what is far too long is left out; so are the secrets of
+    addresses.
     """
 
     def __str__(self) -> str:
@@ -40,6 +43,7 @@ def _line(text: str) -> str:
     >>> print(_line("a" + chr(27) + "[2J" + chr(10) + "b"))
     a\\x1b[2J\\nb
     """
+    text = without_secrets(text)
     if len(text) > _MOST_CHARACTERS:
         text = f"{text[: _MOST_CHARACTERS // 2]} … {text[-_MOST_CHARACTERS // 2 :]}"
     return text if text.isprintable() else "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from zoo_pipeline.addresses import without_secrets
 from zoo_pipeline.axes import NO_AXES, Axes
 from zoo_pipeline.config import ZooConfig
 from zoo_pipeline.errors import ConfigError
@@ -59,7 +60,7 @@ def _line(details: ErrorDetails) -> str:
     value = details["input"]
     expected = str(details.get("ctx", {}).get("expected", ""))
     near = nearest(value, re.findall(r"'([^']+)'", expected)) if isinstance(value, str) else ""
-    return f"{path}: got {json.dumps(value)[:80]}{near}; {message[0].lower()}{message[1:]}"
+    return f"{path}: got {without_secrets(json.dumps(value))[:80]}{near}; {message[0].lower()}{message[1:]}"
 
 
 def _part_at(location: Sequence[int | str]) -> type[BaseModel]:

@@ -14,7 +14,7 @@ from zoo_pipeline.task_memory import task_bytes
 def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = None) -> list[Plan]:
     """The plans of a recipe's runs; data are read only where their content is not declared and lies in the directory.
 
-    Nothing is ever downloaded for a plan.
+    Nothing is ever downloaded for a plan but a dataset that is named by its URI.
 
     Raises:
         ConfigError: the configuration cannot be run.

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from zoo_pipeline.addresses import secret_at
 from zoo_pipeline.config import ZooConfig
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.expansion import expand
@@ -55,6 +56,7 @@ def load_configs(source: str, overrides: Sequence[str] = ()) -> list[ZooConfig]:
     tree = _tree(source)
     for override in overrides:
         tree = _overridden(tree, override)
+    _check_no_secret(tree, source)
     configs, lines = [], dict[str, None]()  # runs of one recipe share most of their mistakes
     for run in expand(tree, where=source):
         try:
@@ -91,7 +93,16 @@ def recorded_config(document: dict[str, Any], overrides: Sequence[str], where: s
     }
     for override in overrides:
         tree = _overridden(tree, override)
+    _check_no_secret(tree, where)
     return validate(tree, where)
+
+
+def _check_no_secret(tree: dict[str, Any], where: str) -> None:
+    if (path := secret_at(tree)) is not None:
+        raise ConfigError(
+            f"{where}: {path}: holds an address with a password or a signature, which would be kept and shown; give it "
+            f"by the environment, a profile or --storage-option"
+        )
 
 
 def _files(folder: str) -> dict[str, Path]:

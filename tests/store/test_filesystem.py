@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo_pipeline.cli import main
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.store.filesystem import Files
 
@@ -189,3 +191,47 @@ def test_a_race_that_a_server_tells_without_detail_is_a_lost_race(monkeypatch):
     answer.__cause__ = None
     with pytest.raises(StoreError, match="pre-conditions"):
         files.publish("a", b"")
+
+
+@pytest.mark.parametrize("change", ["publish", "replace", "remove", "discard", "sweep"])
+def test_nothing_is_written_or_removed_through_a_link_to_a_folder(tmp_path, change):
+    elsewhere, run, link = tmp_path / "elsewhere", tmp_path / "run", tmp_path / "link"
+    (elsewhere / "checkpoints").mkdir(parents=True)
+    for name in ("a", ".a.1.tmp"):
+        (elsewhere / "checkpoints" / name).write_bytes(b"theirs")
+    run.mkdir()
+    (run / "checkpoints").symlink_to(elsewhere / "checkpoints")
+    link.symlink_to(run)
+    files = Files(str(link))
+    calls = {
+        "publish": lambda: files.publish("checkpoints/b", b"x"),
+        "replace": lambda: files.replace("checkpoints/a", b"x"),
+        "remove": lambda: files.remove("checkpoints"),
+        "discard": lambda: files.discard("checkpoints/a"),
+        "sweep": lambda: files.sweep("checkpoints"),
+    }
+    with pytest.raises((StoreError, OSError)) as caught:
+        calls[change]()
+    assert len(str(caught.value).splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in (elsewhere / "checkpoints").iterdir()} == {
+        "a": b"theirs",
+        ".a.1.tmp": b"theirs",
+    }
+    assert files.publish("own/a", b"x") is True, "the root itself may be a link"
+
+
+def test_a_run_with_a_linked_folder_is_refused_before_it_is_trained_analysed_or_replaced(small_run, tmp_path, capsys):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(small_run, run)
+    for folder, command in (
+        ("checkpoints", ["train", "digits-demo", "--out", str(run), "--overwrite", "--executor", "inline"]),
+        ("analysis", ["analyze", str(run), "--name", "other", "--executor", "inline"]),
+    ):
+        (run / folder).rename(elsewhere)
+        (run / folder).symlink_to(elsewhere)
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert main(command) == 2
+        assert f"{run}/{folder} is a link to another folder; put the folder itself there" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+        (run / folder).unlink()
+        elsewhere.rename(run / folder)

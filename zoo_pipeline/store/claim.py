@@ -34,6 +34,7 @@ def claimed(files: Files, name: str, *, overwrite: bool) -> Iterator[None]:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"--name {name}: expected letters, digits, '.', '_' and '-', such as default")
+    files.check_folder(ANALYSIS)
     with _locked(files, name) if files.local else nullcontext():
         if analysis_exists(files, name) and not overwrite:
             raise StoreError(

@@ -10,6 +10,19 @@ Buffer = bytes | memoryview
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
+def check_folders(root: str, name: str) -> None:
+    """Refuse to write or remove through a link to a folder: what it leads to is not the run's. The root may be one.
+
+    Raises:
+        OSError: a folder between the root and the file, or the folder itself where the name ends in a slash, is one.
+    """
+    place = root
+    for part in name.split("/")[:-1]:
+        place = f"{place}/{part}"
+        if os.path.islink(place):  # noqa: PTH114  (a microsecond; pathlib takes several)
+            raise OSError(errno.ELOOP, f"{place} is a link to another folder; put the folder itself there")
+
+
 def create(target: Path, parts: Sequence[Buffer]) -> bool:
     """Write a file that is not there yet. False: the name was taken, and its content stays.
 
@@ -56,12 +69,6 @@ def obstacle(path: Path) -> Path | None:
     while not place.exists() and place != place.parent:
         place = place.parent
     return None if place.is_dir() and os.access(place, os.W_OK) else place
-
-
-def outside(root: str, name: str) -> str | None:
-    """The folder that a file really lies in, where that is not below the root; links may lead there."""
-    top, place = os.path.realpath(root), os.path.realpath(os.path.dirname(name))  # noqa: PTH120
-    return None if f"{place}/".startswith(f"{top.rstrip('/')}/") else place
 
 
 def _temporary(target: Path, parts: Sequence[Buffer]) -> Path:

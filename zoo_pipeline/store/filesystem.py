@@ -24,6 +24,7 @@ from zoo_pipeline.store.remote import create, kind_of, open_remote, remove_all
 
 T = TypeVar("T")
 _HASHED_AT_ONCE = 1 << 20
+_CHANGES = ("written", "removed")
 
 
 class Files:
@@ -58,6 +59,15 @@ class Files:
         if self.local and (place := disk.obstacle(Path(self.path))) is not None:
             raise StoreError(f"{self.root}: cannot be written to ({place} is read-only or no folder)")
 
+    def check_folder(self, name: str) -> None:
+        """Refuse a folder of the root that is a link to another one, which nothing is written into or removed from.
+
+        Raises:
+            StoreError: it is one.
+        """
+        if self.local:
+            self._do(name, "changed", lambda: disk.check_folders(self.path, f"{name}/"))
+
     def size(self, name: str) -> int:
         """Bytes of a file."""
         return self._do(name, "looked up", lambda: int(self.filesystem.size(self.at(name))))
@@ -65,34 +75,51 @@ class Files:
     def names(self, folder: str = "") -> list[str]:
         """Names of the files and folders in a folder, without our temporary files; empty if it is absent."""
         place = self.at(folder) if folder else self.path or "/"
+        listed = [str(path) for path in self._listed(place, folder, detail=False)]
+        # Consoles of object stores make folders as empty objects of the folder's own name and a slash.
+        paths = [path for path in listed if path.lstrip("/") != f"{place.strip('/')}/"]
+        names = (path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
+        return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
 
-        def listed() -> list[str]:
+    def below(self) -> dict[str, int]:
+        """Bytes of all files below the root, in its folders, too, by their names; empty if there are none."""
+        sizes: dict[str, int] = {}
+        folders, seen = [self.path], {self.path}
+        while folders:  # not by fsspec's own `find`, which leaves out the folders that it cannot list
+            for entry in self._listed(folders.pop(), "", detail=True):
+                path = str(entry["name"])
+                if entry["type"] == "directory":
+                    if (inner := path.rstrip("/")) not in seen:
+                        seen.add(inner)
+                        folders.append(inner)
+                elif not path.endswith("/"):
+                    sizes[path.removeprefix(f"{self.path}/")] = int(entry["size"])
+        return sizes
+
+    def _listed(self, place: str, folder: str, *, detail: bool) -> list[Any]:
+        """What lies directly in a place, which messages call by the folder's name; empty if it is absent."""
+
+        def listed() -> list[Any]:
             try:
-                return [str(path) for path in self.filesystem.ls(place, detail=False)]
+                return list(self.filesystem.ls(place, detail=detail))
             except FileNotFoundError as error:
                 if not is_absent(error):
                     raise
                 return []
 
-        # Consoles of object stores make folders as empty objects of the folder's own name and a slash.
-        paths = [path for path in self._do(folder, "listed", listed) if path.lstrip("/") != f"{place.strip('/')}/"]
-        names = (path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
-        return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
-
-    def tree(self) -> list[str]:
-        """Names of all files below the root, in whatever folders; empty if it is absent."""
-        paths = self._do("", "listed", lambda: [str(path) for path in self.filesystem.find(self.path)])
-        start = f"{self.path.rstrip('/')}/"
-        return sorted(path.removeprefix(start) for path in paths if path.startswith(start) and not path.endswith("/"))
+        return self._do(folder, "listed", listed)
 
     def sweep(self, folder: str) -> None:
         """Remove what writers that were killed left in a folder: files that never got their final name.
 
         Only where every name that anybody may still publish there is taken: whoever is about to loses its temporary
         file by this, finds the name taken, and takes that for the lost race that it is.
+
+        Raises:
+            OSError: the folder is a link, or cannot be swept.
         """
         if self.local:
-            self._check_folder(f"{folder}/")
+            disk.check_folders(self.path, f"{folder}/")
             for left in Path(self.at(folder)).glob(".*.tmp"):
                 left.unlink(missing_ok=True)
 
@@ -143,7 +170,6 @@ class Files:
         Raises:
             StoreError: the disk is full, the place not writable, …; nothing half-written is left under the name.
         """
-        self._check_folder(name)
         if self.local:
             return self._do(name, "written", lambda: disk.create(Path(self.at(name)), parts))
         data = b"".join(parts)
@@ -155,7 +181,6 @@ class Files:
         Raises:
             StoreError: as `publish`; the older file stays.
         """
-        self._check_folder(name)
         if self.local:
             self._do(name, "written", lambda: disk.replace(Path(self.at(name)), data))
         else:
@@ -165,9 +190,10 @@ class Files:
         """Remove a file or folder.
 
         Raises:
-            StoreError: it cannot be removed.
+            StoreError: it cannot be removed, or is a link to a folder.
         """
-        self._check_folder(name)
+        if self.local and Path(self.at(name)).is_dir():
+            self.check_folder(name)
         tried: list[bool] = []
 
         def attempt() -> None:
@@ -187,7 +213,6 @@ class Files:
         Raises:
             StoreError: it is there and cannot be removed.
         """
-        self._check_folder(name)
 
         def attempt() -> None:
             with suppress(FileNotFoundError):
@@ -195,17 +220,12 @@ class Files:
 
         self._do(name, "removed", attempt)
 
-    def _check_folder(self, name: str) -> None:
-        """Refuse to write or remove in a folder of the run that is a link: what it leads to is not the run's."""
-        if self.local and "/" in name and (place := disk.outside(self.path, self.at(name))):
-            raise StoreError(
-                f"{self.at(name)}: its folder is a link to {place}, outside of the run; put the folder itself there"
-            )
-
     def _do(self, name: str, done: str, call: Callable[[], T], *, absent: bool = True) -> T:
         """Do something with a file, patiently where it is remote; `absent`: say in our words that it is missing."""
         try:
             with self._told(name, done):
+                if self.local and done in _CHANGES:
+                    disk.check_folders(self.path, name)
                 return call() if self.local else patience.patiently(call, self.at(name))
         except StoreError as error:
             if not absent and isinstance(error.__context__, FileNotFoundError) and is_absent(error.__context__):

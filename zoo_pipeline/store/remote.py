@@ -21,25 +21,22 @@ _PACKAGES = {
     "abfss": "adlfs",
     "az": "adlfs",
 }
-# S3 takes up to 5 GiB in one request, which happens or does not. s3fs would send files from 100 MiB on in parts: then
-# an answer that gets lost is told as an upload that does not exist, and a writer that is killed leaves parts behind.
-_PART_BYTES = 5 << 29
 
 
 def open_remote(root: str) -> tuple[Any, str]:
     """The filesystem of an address, and the path in it.
 
     Raises:
-        StoreError: it is not one place, holds a password, or its driver is missing or refuses it.
+        StoreError: it is not one place, holds a secret, or its driver is missing or refuses it.
     """
     protocol = root.partition("://")[0]
-    if holds_secret(root):
+    if holds_secret(re.sub(r"\s", "_", root)):  # a password may have spaces
         raise StoreError(
-            f"{protocol}://…: holds a password, which would be shown wherever the place is named; give it by the "
-            f"environment, a profile or --storage-option"
+            f"{protocol}://…: holds a password or a signature, which would be shown wherever the place is named; give "
+            f"it by the environment, a profile or --storage-option"
         )
     if "::" in root or _PATTERN.search(root):
-        raise StoreError(f"{root}: chained addresses (::) and patterns (*, ?, [) are not places to write to")
+        raise StoreError(f"{root}: chained addresses (::) and patterns (*, ?, [) are not places to read or write")
     options = {"use_listings_cache": False, **storage_options().values}
     if protocol in ("s3", "s3a"):  # botocore's own retries would multiply with ours
         config = options.get("config_kwargs")
@@ -82,16 +79,15 @@ def create(filesystem: Any, path: str, data: bytes) -> bool:
 
 
 def _put(filesystem: Any, path: str, data: bytes) -> None:
-    parts = {"chunksize": _PART_BYTES} if "s3" in filesystem.protocol else {}  # from twice as much on
     try:
-        filesystem.pipe_file(path, data, mode="create", **parts)
+        filesystem.pipe_file(path, data, mode="create")
     except Exception as error:
         if not is_unknown(error):
             raise
         # A server without conditional puts: whole, but of two attempts at the same moment the later stays.
         if filesystem.exists(path):
             raise FileExistsError(path) from None
-        filesystem.pipe_file(path, data, **parts)
+        filesystem.pipe_file(path, data)
 
 
 def remove_all(filesystem: Any, path: str) -> None:

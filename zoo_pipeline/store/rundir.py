@@ -52,7 +52,8 @@ class RunDirectory:
             overwrite: remove a run that is there, whatever its specification.
 
         Raises:
-            StoreError: something else is there, a run of another specification, or a run and neither flag.
+            StoreError: something else is there, such as a link to a folder, a run of another specification, or a run
+                and neither flag.
         """
         present = self.files.names()
         foreign = [name for name in present if name not in PARTS]
@@ -61,6 +62,8 @@ class RunDirectory:
                 f"{self.root}: not empty and not a run (holds {', '.join((foreign or present)[:3])}); "
                 f"name a new or empty directory"
             )
+        for name in present:
+            self.files.check_folder(name)  # before models are trained for it
         if present and not overwrite:
             self._check_same(plan)
             if not resume:
