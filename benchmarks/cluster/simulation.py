@@ -50,6 +50,7 @@ def measure_scheduling(workers: int, wall_s: float, folder: Path) -> dict[str, A
         include_dashboard=False,
         logging_level="error",
         _system_config={"memory_monitor_refresh_ms": 0},  # the workers stand for machines of their own
+        runtime_env={"worker_process_setup_hook": "benchmarks.cluster.without_torch.install"},
     )
     try:
         _start(workers)
