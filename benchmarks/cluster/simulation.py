@@ -27,6 +27,7 @@ from zoo_pipeline.store.rundir import RunDirectory
 HASH = "5" * 64  # of the data that nobody has
 TINY = Architecture(name="mlp", input_shape=(1, 1, 1), classes=2, hidden=(), bias=False)
 OBJECT_STORE_BYTES = 256 << 20
+WORKER_BYTES = 64 << 30
 _SERVICES = ("gcs_server", "raylet")
 
 
@@ -49,7 +50,9 @@ def measure_scheduling(workers: int, wall_s: float, folder: Path) -> dict[str, A
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
         logging_level="error",
-        _system_config={"memory_monitor_refresh_ms": 0},  # the workers stand for machines of their own
+        # The workers stand for machines of their own.
+        _system_config={"memory_monitor_refresh_ms": 0},
+        _memory=workers * WORKER_BYTES,
         runtime_env={"worker_process_setup_hook": "benchmarks.cluster.without_torch.install"},
     )
     try:
