@@ -36,7 +36,12 @@ class _Module(ModuleType):
 
 
 class _Finder(MetaPathFinder, Loader):
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> Any:
         return ModuleSpec(fullname, self, is_package=True) if fullname.partition(".")[0] == "torch" else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
