@@ -39,7 +39,7 @@ class _Finder(MetaPathFinder, Loader):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,
+        path: Sequence[str] | None,  # noqa: ARG002
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> Any:
         return ModuleSpec(fullname, self, is_package=True) if fullname.partition(".")[0] == "torch" else None
