@@ -21,6 +21,7 @@ from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.runtime.ending import TERMINATED
 
 POLL_S = 2.0
+_NEVER_HEARD = "status code 404"
 LOST = None  # in place of an exit code: the driver or its cluster went away, and nobody can say how it ended
 _NEVER_BEGAN = ("RUNTIME_ENV_SETUP_FAILURE", "COMMAND_START_ERROR")  # another attempt would not either
 _UNREACHABLE = (OSError, requests.RequestException, ClientError, RuntimeError)  # RuntimeError: what Ray makes of a 404
@@ -75,9 +76,14 @@ def see_through(submission: Submission) -> int:
         if client is None:
             _tell(f"no cluster answered for {submission.patience_s:.0f} s; given up")
             return 1
-        client.submit_job(
-            entrypoint=shlex.join(submission.attempt(number)), runtime_env=submission.runtime_env, submission_id=job
-        )
+        words = shlex.join(submission.attempt(number))
+        try:
+            client.submit_job(entrypoint=words, runtime_env=submission.runtime_env, submission_id=job)
+        except _UNREACHABLE as error:
+            if not number:
+                raise ConfigError(f"{job}: cannot be submitted ({_first_line(error)}); correct that") from None
+            _tell(f"{job} could not be submitted ({_first_line(error)})")
+            continue
         _tell(f"submitted {job}; ray job logs -f {job} follows it, ray job stop {job} ends it")
         code = _followed(submission, client, job)
         if code is not LOST:
@@ -96,11 +102,18 @@ def _followed(submission: Submission, client: JobSubmissionClient, job: str) -> 
             asyncio.run(log.follow(client, job))
             info = _ended(client, job)
         except _UNREACHABLE:
+            time.sleep(POLL_S)
             found = _connected(submission)
-            if found is None or (info := _known(found, job)) is None:
+            if found is None:
                 return LOST
             client = found
-        if info is not None and info.status.is_terminal():
+            try:
+                info = client.get_job_info(job)
+            except _UNREACHABLE as error:
+                if _NEVER_HEARD in str(error):  # it is another cluster
+                    return LOST
+                continue
+        if info.status.is_terminal():
             return _exit_code(info)
 
 
@@ -119,21 +132,13 @@ class _Log:
             self._shown = max(self._shown, at)
 
 
-def _ended(client: JobSubmissionClient, job: str) -> JobInfo | None:
+def _ended(client: JobSubmissionClient, job: str) -> JobInfo:
     """What became of a job whose log has ended, which may be a moment before the job has."""
     time.sleep(POLL_S / 10)
     info = client.get_job_info(job)
     if not info.status.is_terminal():
         time.sleep(POLL_S)
     return info
-
-
-def _known(client: JobSubmissionClient, job: str) -> JobInfo | None:
-    """What a cluster that answers again says of a job; None: it is another cluster, which never heard of it."""
-    try:
-        return client.get_job_info(job)
-    except RuntimeError:
-        return None
 
 
 def _exit_code(info: JobInfo) -> int | None:
