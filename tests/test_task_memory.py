@@ -22,6 +22,17 @@ def test_the_sum_is_that_of_its_parts():
     assert estimate("digits-demo") == 480 * MEBIBYTE + data + 2 * state + step + orders + shard
 
 
+def test_the_group_that_takes_the_most_counts_whatever_its_place():
+    def grid(*values: str) -> int:
+        population = f"seeds: 16, group_size: 16, grid: {{{', '.join(values)}}}"
+        return estimate("digits-demo", f"zoo.population={{{population}}}")
+
+    adam, wide = grid("optimizer: [adam]"), grid("optimizer: [adam]", "batch_size: [512]")
+    assert adam > grid("optimizer: [sgd]")
+    assert grid("optimizer: [sgd, adam]") == grid("optimizer: [adam, sgd]") == adam
+    assert grid("optimizer: [sgd, adam]", "batch_size: [64, 512]") == wide > adam
+
+
 def test_noisy_labels_are_every_models_own():
     plain, noisy = estimate("digits-demo"), estimate("digits-demo", "zoo.training.label_noise=0.1")
     assert noisy - plain == 3 * 8 * 16 * 1_437

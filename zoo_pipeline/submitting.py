@@ -34,7 +34,7 @@ def main(words: Sequence[str], jobs: Path, about: str) -> int:
     try:
         return see_through(job)
     except ZooError as error:
-        print(*(f"zoo: {line}" for line in error.args), sep="\n", file=sys.stderr)
+        print(f"zoo: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("zoo: no longer followed; the job goes on", file=sys.stderr)

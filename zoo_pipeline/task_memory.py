@@ -4,6 +4,7 @@ An estimate, meant to be rather too large than too small: `benchmarks.task_memor
 """
 
 from math import prod
+from typing import Any
 
 from zoo_pipeline.architecture import RESNETS
 from zoo_pipeline.computation import forward_operations, step_floats
@@ -26,7 +27,7 @@ _EVALUATED_NUMBERS = 1 << 21  # of all models at once, in all intermediate resul
 def task_bytes(plan: Plan) -> int:
     """Bytes of the machine's memory that a training task of the plan needs, at most.
 
-    The sum, for the largest group of the plan with n models of d weights and b buffers, of which s are trained at once:
+    The largest sum of any group; of one with n models of d weights and b buffers, of which s are trained at once:
 
     - the process with its libraries: 480 MiB (on a GPU 3 GiB more)
     - the data: 3 × 4 bytes × numbers in all images: the dataset, its copy in the order of the first layer, and the
@@ -41,7 +42,18 @@ def task_bytes(plan: Plan) -> int:
     Images of a batch are at least 16. s is `resources.stack`, or what may be tried when the engine is chosen.
     The step of a task on a GPU lies in the GPU's memory, and does not count.
     """
-    group = max(plan.groups, key=lambda one: len(one.models))
+    return max(_group_bytes(plan, group) for group in {_size_of(group): group for group in plan.groups}.values())
+
+
+def _size_of(group: Group) -> tuple[Any, ...]:
+    """What the memory of a group depends on, besides what all groups share."""
+    every = [model.hyperparameters for model in group.models]
+    first, noisy = every[0], any(one.label_noise for one in every)
+    shard = max(part.raw_bytes for part in group.ranges)
+    return len(every), first.optimizer, first.batch_size, first.data_fraction, noisy, shard
+
+
+def _group_bytes(plan: Plan, group: Group) -> int:
     on_gpu = plan.config.resources.num_gpus > 0
     return (
         _PROCESS_BYTES

@@ -1,5 +1,6 @@
 """jobs/submit.py sees a job through: exit codes are the job's, and a job whose cluster is lost goes on in the next."""
 
+import asyncio
 import os
 import secrets
 import signal
@@ -8,10 +9,15 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ray.job_submission import JobStatus
 
 from benchmarks.running_ray import free_ports, running_ray
+from zoo_pipeline import submitting
+from zoo_pipeline.runtime import submission
+from zoo_pipeline.runtime.submission import Submission, see_through
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.survey import survey
 
@@ -131,3 +137,99 @@ def test_an_address_where_nobody_listens_is_told_at_once(words):
     assert code == 2
     assert "no Ray dashboard answers there" in told
     assert len(told.splitlines()) == 1
+
+
+STARTING = RuntimeError("Request failed with status code 500: No available agent to submit job.")
+GONE = ConnectionError("Failed to connect to Ray")
+OF_ANOTHER = RuntimeError("Request failed with status code 404: Job zoo does not exist.")
+REPEATED = RuntimeError("Request failed with status code 400: Job with submission_id zoo already exists.")
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster whose answers to each call are given beforehand, errors among them; the last one stays."""
+    answers = SimpleNamespace(submit_job=[None], get_job_info=[], tail_job_logs=[["log\n"]], jobs=[])
+
+    def next_of(name):
+        given = getattr(answers, name)
+        answer = given.pop(0) if len(given) > 1 else given[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    class Client:
+        def __init__(self, _address):
+            pass
+
+        def submit_job(self, *, entrypoint, **_):
+            answers.jobs.append(entrypoint)
+            next_of("submit_job")
+
+        def get_job_info(self, _job):
+            return SimpleNamespace(status=next_of("get_job_info"), driver_exit_code=0, error_type=None)
+
+        async def tail_job_logs(self, _job):
+            for text in next_of("tail_job_logs"):
+                if text is None:
+                    await asyncio.sleep(60)
+                yield text
+
+    monkeypatch.setattr(submission, "JobSubmissionClient", Client)
+    monkeypatch.setattr(submission, "POLL_S", 0.01)
+    return answers
+
+
+TRAINING = Submission(["python", "jobs/train.py", "x", "--out", "s3://b/run", "--overwrite"], resubmit=1, patience_s=5)
+DONE, RUNNING = JobStatus.SUCCEEDED, JobStatus.RUNNING
+
+
+@pytest.mark.parametrize("refusals", [[STARTING, STARTING], [GONE], [GONE, REPEATED]])
+def test_a_head_that_is_still_starting_is_waited_for(cluster, refusals):
+    cluster.submit_job, cluster.get_job_info = [*refusals, None], [DONE]
+    assert see_through(TRAINING) == 0
+    assert len(cluster.jobs) == len(refusals) + (REPEATED not in refusals)
+
+
+def test_a_job_that_no_cluster_would_take_is_told_in_one_line(cluster, capsys):
+    cluster.submit_job = [ValueError("Package size (2.00GiB) exceeds the maximum size of 512.00MiB.")]
+    assert submitting.main(["--", "python", "jobs/run.py"], ROOT / "jobs", "") == 2
+    told = capsys.readouterr().err
+    assert "cannot be submitted (Package size (2.00GiB) exceeds the maximum size of 512.00MiB.)" in told
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("faults", [[STARTING], [GONE, GONE], [STARTING, GONE]])
+def test_a_dashboard_that_stumbles_is_no_lost_cluster(cluster, faults):
+    cluster.tail_job_logs, cluster.get_job_info = [GONE, ["log\n"]], [*faults, RUNNING, DONE]
+    assert see_through(TRAINING) == 0
+    assert len(cluster.jobs) == 1
+
+
+def test_after_a_silence_the_cluster_is_asked_again_and_no_line_is_shown_twice(cluster, monkeypatch, capsys):
+    monkeypatch.setattr(submission, "QUIET_S", 0.05)
+    cluster.tail_job_logs, cluster.get_job_info = [["one\n", None], ["one\n", "two\n"]], [RUNNING, DONE]
+    assert see_through(TRAINING) == 0
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        ("python jobs/train.py x --out s3://b/run --overwrite", "python jobs/train.py x --out s3://b/run --resume"),
+        ("zoo run x --out /run --resume", "zoo run x --out /run --resume"),
+        ("python jobs/analyze.py s3://b/run --overwrite", "python jobs/analyze.py s3://b/run --overwrite"),
+        ("zoo analyze train", "zoo analyze train"),
+    ],
+)
+def test_in_another_cluster_training_goes_on_and_an_analysis_is_made_anew(cluster, command, again):
+    cluster.tail_job_logs, cluster.get_job_info = [GONE, ["log\n"]], [OF_ANOTHER, DONE]
+    assert see_through(Submission(command.split(), patience_s=5)) == 0
+    assert cluster.jobs == [command, again]
+
+
+def test_an_address_with_a_password_is_not_shown(capsys):
+    words = ["--address", "http://me:hunter2@127.0.0.1:1", "--", "python", "jobs/run.py"]
+    assert submitting.main(words, ROOT / "jobs", "") == 2
+    told = capsys.readouterr().err
+    assert "no Ray dashboard answers there" in told
+    assert "hunter2" not in told

@@ -76,6 +76,13 @@ def test_a_task_asks_for_its_memory_but_for_no_more_than_a_machine_has(memory_by
     assert outcome.value == (int(most) if granted is None else granted)
 
 
+@pytest.mark.parametrize(("gpus", "granted"), [(0, 256), (1, 20), (2, 300)], ids=["none", "one", "of no machine"])
+def test_only_machines_that_can_run_a_task_say_how_much_memory_it_may_ask_for(gpus, granted, monkeypatch):
+    machines = [{"CPU": 8, "GPU": 1, "memory": 20}, {"CPU": 32, "memory": 256}, {"CPU": 0, "memory": 999}]
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": machine} for machine in machines])
+    assert RayExecutor(Resources(num_gpus=gpus))._granted(300) == granted
+
+
 @pytest.mark.parametrize("shard_bytes", [1 << 28, 15_000], ids=["whole", "ranges"])
 def test_both_executors_give_identical_shards(small_config, tmp_path, ray_executor, monkeypatch, shard_bytes):
     monkeypatch.setattr(ranges, "SHARD_BYTES", shard_bytes)

@@ -16,7 +16,7 @@ from zoo_pipeline import ranges, zoo
 from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.plan import plan
 from zoo_pipeline.recipes import load_config
 from zoo_pipeline.runtime import group_task
@@ -262,6 +262,19 @@ def test_without_the_state_that_a_range_starts_from_one_is_told_what_to_do(tmp_p
     assert "-epoch-00002-" in str(caught.value)
     assert str(caught.value).endswith("move all shards of group 0 away and run zoo train again with --resume")
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_store_that_does_not_answer_for_a_state_is_no_reason_to_move_shards_away(tmp_path, monkeypatch):
+    train(tmp_path)
+    for name in ("manifest.json", SHARDS[1], SHARDS[2]):
+        (tmp_path / name).unlink()
+
+    def silent(*_):
+        raise UnreachableError("the store does not answer")
+
+    monkeypatch.setattr(group_task, "read_state", silent)
+    with pytest.raises(UnreachableError, match=r"^the store does not answer"):
+        train(tmp_path)
 
 
 def dying(at: int):

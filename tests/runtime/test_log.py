@@ -3,6 +3,8 @@
 import json
 import logging
 import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -56,3 +58,24 @@ def test_a_task_logs_apart_from_the_driver_that_it_may_share_a_process_with(tmp_
     assert (line["event"], line["run"], line["group"], line["attempt"], line["epoch"]) == (
         "shard published", "/runs/a", 3, "node:1:abc", 4,
     )  # fmt: skip
+
+
+APART = """
+import contextlib, sys
+from pathlib import Path
+from zoo_pipeline.runtime.log import log, logged
+from zoo_pipeline.store import patience
+
+patience.PATIENCE_S, patience.TOLD_AFTER_S = 0.5, -1.0
+with logged(Path(sys.argv[1]) if sys.argv[1:] else None), contextlib.suppress(ConnectionError):
+    log("group failed", 40, group=3)
+    patience.patiently(lambda: (_ for _ in ()).throw(ConnectionResetError("gone")), "a shard")
+"""
+
+
+@pytest.mark.parametrize("file", [[], ["log"]], ids=["no file", "a file"])
+def test_a_terminal_shows_what_is_waited_for_and_no_events(file, tmp_path):
+    """In a process of its own: pytest has handlers."""
+    command = [sys.executable, "-c", APART, *(str(tmp_path / name) for name in file)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stderr
+    assert told == "a shard: gone; trying again for up to 0 s\n"

@@ -10,6 +10,7 @@ from tests.conftest import SMALL
 from tests.runtime.mlflow_server import mlflow_server
 from zoo_pipeline.cli import main
 from zoo_pipeline.runtime import account, tracking
+from zoo_pipeline.runtime.mlflow_run import MlflowRun
 from zoo_pipeline.zoo import Zoo
 
 RUN = ["run", "digits-demo", "--executor", "inline", *(word for change in SMALL for word in ("--set", change))]
@@ -149,3 +150,21 @@ def test_without_an_address_tracking_is_refused_in_one_line(tmp_path, monkeypatc
         "name a server, such as export MLFLOW_TRACKING_URI=http://127.0.0.1:5000\n"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_server_that_loses_parameters_is_not_asked_for_a_run_again_and_again(client, tmp_path, request, monkeypatch):
+    real, lost = MlflowRun.params, []
+
+    def losing(mlflow, values):
+        if len(lost) < 3:
+            lost.append(values)
+            raise ConnectionError("lost")
+        real(mlflow, values)
+
+    monkeypatch.setattr(MlflowRun, "params", losing)
+    monkeypatch.setattr(tracking, "TOLD_EVERY_S", 0.05)
+    longer = ["--set", "zoo.training.epochs=150", "--set", "zoo.population.seeds=24"]
+    assert main(["train", *RUN[1:], *longer, "--out", str(tmp_path / "run"), "--track", "mlflow"]) == 0
+    (tracked,) = runs_of(client, request.node.name)
+    assert (tracked.info.status, len(lost)) == ("FINISHED", 3)
+    assert tracked.data.params["model.architecture"] == "mlp"

@@ -10,6 +10,8 @@ import pytest
 
 from zoo_pipeline import ranges
 from zoo_pipeline.cli import main
+from zoo_pipeline.errors import UnreachableError
+from zoo_pipeline.store import integrity
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.integrity import verify
 from zoo_pipeline.store.rundir import RunDirectory
@@ -259,3 +261,16 @@ def test_whoever_is_killed_in_repair_leaves_a_run_that_resume_finishes(run, monk
     assert (found["complete"], found["missing"]) == (False, [SECOND, "models.parquet"])
     assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 0
     assert shards_of(run) == before
+
+
+def test_a_store_that_does_not_answer_is_no_damage_of_the_table_of_models(run, monkeypatch):
+    real = integrity.open_shard
+
+    def silent(files, name, *others):
+        if name == "models.parquet":
+            raise UnreachableError("the store does not answer")
+        return real(files, name, *others)
+
+    monkeypatch.setattr(integrity, "open_shard", silent)
+    with pytest.raises(UnreachableError, match=r"^the store does not answer$"):
+        verified(run)

@@ -58,6 +58,15 @@ def test_a_file_whose_answer_got_lost_is_ours(bucket):
     assert [method for method, _ in bucket.proxy.requests].count("PUT") == 2
 
 
+def test_a_large_file_goes_up_in_one_request(bucket):
+    files, large = bucket.files(), bytes(101 << 20)  # from 100 MiB on s3fs would send parts
+    assert files.publish("a", large) is True
+    assert files.publish("a", b"other") is False
+    files.replace("b", large)
+    assert [method for method, _ in bucket.proxy.requests if method in ("PUT", "POST")] == ["PUT"] * 3
+    assert (files.size("a"), files.size("b")) == (len(large), len(large))
+
+
 def test_a_removal_whose_answer_got_lost_has_been_done(bucket):
     files = bucket.files()
     for name in ("folder/a", "folder/b", "c"):

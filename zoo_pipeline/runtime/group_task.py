@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.data import Dataset
-from zoo_pipeline.errors import DataError, StoreError
+from zoo_pipeline.errors import DataError, StoreError, UnreachableError
 from zoo_pipeline.models import Layout
 from zoo_pipeline.plan import Group
 from zoo_pipeline.ranges import EpochRange
@@ -206,6 +206,8 @@ class _Attempt:
         name = StateName(self._group.number, part.first - 1, origin.start_state[:12])
         try:
             return read_state(self._files, name, origin.start_state)
+        except UnreachableError:
+            raise  # which says nothing about the state
         except StoreError as error:
             if self._files.exists(part.shard):
                 return None

@@ -13,9 +13,11 @@ from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.store.faults import reason
 
 LOGGER = logging.getLogger("zoo_pipeline")
+EVENTS = logging.getLogger("zoo_pipeline.events")
 TASKS = logging.getLogger("zoo_task")  # apart, since without Ray a task runs in the driver, which logs the same
 STORE = logging.getLogger("zoo_pipeline.store.patience")  # says of a task's store what it waits for
-TASKS.addHandler(logging.NullHandler())  # without any, Python prints errors, which the driver tells anyway
+for _logger in (EVENTS, TASKS):
+    _logger.addHandler(logging.NullHandler())  # without any, Python prints errors, which the driver tells anyway
 _STANDARD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}
 _NOTE = "attempt: "
 _group: ContextVar[dict[str, Any]] = ContextVar("group")
@@ -23,7 +25,7 @@ _group: ContextVar[dict[str, Any]] = ContextVar("group")
 
 def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Log an event of the driver with what belongs to it, such as `group` and `attempt`."""
-    LOGGER.log(level, event, extra=fields)
+    EVENTS.log(level, event, extra=fields)
 
 
 def task_log(event: str, **fields: Any) -> None:
@@ -91,9 +93,12 @@ def logged(file: Path | None) -> Iterator[None]:
     before = LOGGER.level
     LOGGER.setLevel(logging.INFO)
     LOGGER.addHandler(handler)
+    terminal = logging.StreamHandler()  # what a store is waited for is read there, too, as without a file
+    STORE.addHandler(terminal)
     try:
         yield
     finally:
+        STORE.removeHandler(terminal)
         LOGGER.removeHandler(handler)
         LOGGER.setLevel(before)
         handler.close()

@@ -65,7 +65,12 @@ class MlflowRun:
         else:
             self._client.update_run(found, status="RUNNING")
         self.run_id = found
-        self._params(parameters(plan))
+
+    def params(self, values: Mapping[str, str]) -> None:
+        """Write what the zoo is; again does no harm."""
+        from mlflow.entities import Param
+
+        self._client.log_batch(self.run_id, params=[Param(name, value) for name, value in values.items()])
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Write numbers at a step; those that are not finite are left out."""
@@ -110,11 +115,6 @@ class MlflowRun:
             if found.data.tags.get(PLACE) == tags[PLACE]:
                 return str(found.info.run_id)
         return None
-
-    def _params(self, values: dict[str, str]) -> None:
-        from mlflow.entities import Param
-
-        self._client.log_batch(self.run_id, params=[Param(name, value) for name, value in values.items()])
 
 
 def parameters(plan: Plan) -> dict[str, str]:

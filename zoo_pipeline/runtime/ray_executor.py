@@ -71,10 +71,11 @@ class RayExecutor:
 
     def _granted(self, memory_bytes: int) -> int:
         """As much memory as a task can ask for: more than any node has would be waited for without end."""
+        wanted = {"CPU": self._resources.num_cpus, "GPU": self._resources.num_gpus}
         fit = [
             node["Resources"].get("memory", 0)
             for node in ray.nodes()
-            if node["Alive"] and node["Resources"].get("CPU", 0) >= self._resources.num_cpus
+            if node["Alive"] and all(node["Resources"].get(kind, 0) >= most for kind, most in wanted.items())
         ]
         return int(min(memory_bytes, max(fit, default=memory_bytes)))  # no such node yet: the cluster grows
 

@@ -5,11 +5,14 @@ Ray's own `ray job submit` runs a job once, exits with 0 also where it was stopp
 
 import asyncio
 import logging
+import secrets
 import shlex
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -17,14 +20,18 @@ from aiohttp import ClientError
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobInfo, JobStatus, JobSubmissionClient
 
+from zoo_pipeline.addresses import without_secrets
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.runtime.ending import TERMINATED
 
 POLL_S = 2.0
-_NEVER_HEARD = "status code 404"
+QUIET_S = 120.0  # without a word of a job; training says one every 30 s
 LOST = None  # in place of an exit code: the driver or its cluster went away, and nobody can say how it ended
+_TRAINING = {"run", "train"}  # commands of zoo, and scripts in jobs/; an analysis has no --resume
 _NEVER_BEGAN = ("RUNTIME_ENV_SETUP_FAILURE", "COMMAND_START_ERROR")  # another attempt would not either
-_UNREACHABLE = (OSError, requests.RequestException, ClientError, RuntimeError)  # RuntimeError: what Ray makes of a 404
+# RuntimeError: what Ray makes of any other answer than 200, as of a head that is still starting.
+_UNREACHABLE = (OSError, requests.RequestException, ClientError, RuntimeError)
+_REFUSED, _UNKNOWN, _REPEATED = "status code 4", "status code 404", "already exists"
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,16 @@ class Submission:
     patience_s: float = 900.0
 
     def attempt(self, number: int) -> list[str]:
-        """The command of an attempt: from the second on, one that goes on with the run."""
-        if not number:
+        """The command of an attempt: from the second on, one that goes on with the run, where it is one that trains."""
+        if not number or not self._trains():
             return list(self.command)
         words = [word for word in self.command if word != "--overwrite"]
         return words if "--resume" in words else [*words, "--resume"]
+
+    def _trains(self) -> bool:
+        scripts = {Path(word).stem for word in self.command if word.endswith(".py")}
+        commands = {after for word, after in pairwise(self.command) if Path(word).name == "zoo"}
+        return bool(_TRAINING & (scripts | commands))
 
 
 def see_through(submission: Submission) -> int:
@@ -65,25 +77,17 @@ def see_through(submission: Submission) -> int:
         stopped. 1: it could not be started, or was lost more often than `resubmit` allows.
 
     Raises:
-        ConfigError: there is no cluster at the address, or it does not let us in.
+        ConfigError: there is no cluster at the address, it does not let us in, or does not take such a job.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)  # which files of the working directory it leaves out
     _connect(submission.address)  # a wrong address is told at once, and not waited for
-    stamp = time.strftime("%Y%m%d-%H%M%S")
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     for number in range(submission.resubmit + 1):
         job = f"{submission.name}-{stamp}-{number}"
-        client = _connected(submission)
+        client = _submitted(submission, number, job)
         if client is None:
-            _tell(f"no cluster answered for {submission.patience_s:.0f} s; given up")
+            _tell(f"no cluster took {job} for {submission.patience_s:.0f} s; given up")
             return 1
-        words = shlex.join(submission.attempt(number))
-        try:
-            client.submit_job(entrypoint=words, runtime_env=submission.runtime_env, submission_id=job)
-        except _UNREACHABLE as error:
-            if not number:
-                raise ConfigError(f"{job}: cannot be submitted ({_first_line(error)}); correct that") from None
-            _tell(f"{job} could not be submitted ({_first_line(error)})")
-            continue
         _tell(f"submitted {job}; ray job logs -f {job} follows it, ray job stop {job} ends it")
         code = _followed(submission, client, job)
         if code is not LOST:
@@ -94,6 +98,31 @@ def see_through(submission: Submission) -> int:
     return 1
 
 
+def _submitted(submission: Submission, number: int, job: str) -> JobSubmissionClient | None:
+    """Submit an attempt to a cluster that may still be coming up; None where it takes no job.
+
+    Raises:
+        ConfigError: the cluster, or Ray's client, says that this job is none.
+    """
+    command, told, ends = shlex.join(submission.attempt(number)), False, time.monotonic() + submission.patience_s
+    while (client := _connected(submission)) is not None:
+        try:
+            client.submit_job(entrypoint=command, runtime_env=submission.runtime_env, submission_id=job)
+            return client
+        except (*_UNREACHABLE, ValueError) as error:
+            if told and _REPEATED in str(error):
+                return client  # the answer to an earlier try got lost
+            if isinstance(error, ValueError) or _REFUSED in str(error):
+                raise ConfigError(f"{job}: cannot be submitted ({_first_line(error)})") from None
+            if time.monotonic() > ends:
+                return None
+            if not told:
+                _tell(f"{job} cannot be submitted yet ({_first_line(error)}); trying again")
+            told = True
+            time.sleep(POLL_S)
+    return None
+
+
 def _followed(submission: Submission, client: JobSubmissionClient, job: str) -> int | None:
     """Show a job's log until it ends; returns its exit code, or LOST."""
     log = _Log()
@@ -102,19 +131,26 @@ def _followed(submission: Submission, client: JobSubmissionClient, job: str) -> 
             asyncio.run(log.follow(client, job))
             info = _ended(client, job)
         except _UNREACHABLE:
-            time.sleep(POLL_S)
-            found = _connected(submission)
-            if found is None:
+            answer = _asked_again(submission, job)
+            if answer is None:
                 return LOST
-            client = found
-            try:
-                info = client.get_job_info(job)
-            except _UNREACHABLE as error:
-                if _NEVER_HEARD in str(error):  # it is another cluster
-                    return LOST
-                continue
+            client, info = answer
         if info.status.is_terminal():
             return _exit_code(info)
+
+
+def _asked_again(submission: Submission, job: str) -> tuple[JobSubmissionClient, JobInfo] | None:
+    """What a cluster that answers again says of a job; None: none does, or another one, which never heard of it."""
+    ends = time.monotonic() + submission.patience_s
+    time.sleep(POLL_S)
+    while (client := _connected(submission)) is not None:
+        try:
+            return client, client.get_job_info(job)
+        except _UNREACHABLE as error:
+            if _UNKNOWN in str(error) or time.monotonic() > ends:
+                return None
+            time.sleep(POLL_S)
+    return None
 
 
 class _Log:
@@ -124,9 +160,14 @@ class _Log:
         self._shown = 0
 
     async def follow(self, client: JobSubmissionClient, job: str) -> None:
-        """Print what is new, for as long as the log grows."""
-        at = 0
-        async for text in client.tail_job_logs(job):
+        """Print what is new, until the log ends.
+
+        Raises:
+            TimeoutError: nothing has come for long.
+        """
+        at, texts = 0, client.tail_job_logs(job)
+        # A machine that is gone closes no connection, so that after a silence the cluster is asked again.
+        while (text := await asyncio.wait_for(anext(texts, None), QUIET_S)) is not None:
             print(text[max(0, self._shown - at) :], end="", flush=True)
             at += len(text)
             self._shown = max(self._shown, at)
@@ -196,4 +237,4 @@ def _tell(line: str) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return without_secrets((str(error).splitlines() or [type(error).__name__])[0])[:200]

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 from zoo_pipeline.plan import Plan
-from zoo_pipeline.runtime.mlflow_run import ADDRESS, MlflowRun, without_credentials
+from zoo_pipeline.runtime.mlflow_run import ADDRESS, MlflowRun, parameters, without_credentials
 from zoo_pipeline.runtime.progress import tell_line
 from zoo_pipeline.runtime.training import TrainingReport
 from zoo_pipeline.store.pulse import pulse
@@ -59,7 +59,7 @@ class Tracker:
         self._plan, self._run, self._resume = plan, run, resume
         self._words: queue.SimpleQueue[Words | None] = queue.SimpleQueue()
         self._mlflow: MlflowRun | None = None
-        self._out_of_reach = self._ending = self._given_up = False
+        self._described = self._out_of_reach = self._ending = self._given_up = False
         self.failed = False
         self._thread = Thread(target=self._tell, daemon=True)
         self._thread.start()
@@ -98,6 +98,9 @@ class Tracker:
         try:
             if self._mlflow is None:
                 self._mlflow = MlflowRun(self._plan, self._run.root, resume=self._resume)
+            if not self._described:  # apart, so that a server which takes no parameter is not asked for run after run
+                self._mlflow.params(parameters(self._plan))
+                self._described = True
             words(self._mlflow)
         except Exception as error:  # whatever it is, it is no reason to end a zoo
             if not self._out_of_reach:

@@ -20,7 +20,7 @@ from zoo_pipeline.store import disk, patience
 from zoo_pipeline.store.disk import Buffer
 from zoo_pipeline.store.faults import advice, is_absent, is_transient, reason
 from zoo_pipeline.store.regular import RegularFiles
-from zoo_pipeline.store.remote import create, kind_of, open_remote, remove_all
+from zoo_pipeline.store.remote import create, kind_of, open_remote, remove_all, replace
 
 T = TypeVar("T")
 _HASHED_AT_ONCE = 1 << 20
@@ -184,7 +184,7 @@ class Files:
         if self.local:
             self._do(name, "written", lambda: disk.replace(Path(self.at(name)), data))
         else:
-            self._do(name, "written", lambda: self.filesystem.pipe_file(self.at(name), data))
+            self._do(name, "written", lambda: replace(self.filesystem, self.at(name), data))
 
     def remove(self, name: str) -> None:
         """Remove a file or folder.

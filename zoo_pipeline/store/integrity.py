@@ -178,6 +178,8 @@ def _fault_of_models(run: RunDirectory, manifest: dict[str, Any], spec: dict[str
             listed = file.read(use_threads=False)["model_id"].to_numpy()
         if isinstance(told, dict) and told.get("sha256") not in (None, run.files.sha256(MODELS)):
             return f"{run.files.at(MODELS)}: is not the file that the manifest lists (its sha256 is another)"
+    except UnreachableError:
+        raise
     except (StoreError, KeyError) as error:
         return str(error)
     there = np.unique(np.concatenate([np.empty(0, np.int32), *(one.models for one in read.values())]))

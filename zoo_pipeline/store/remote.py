@@ -21,6 +21,9 @@ _PACKAGES = {
     "abfss": "adlfs",
     "az": "adlfs",
 }
+# S3 takes up to 5 GiB in one request, which happens or does not. s3fs would send files from 100 MiB on in parts: then
+# an answer that gets lost is told as an upload that does not exist, and a writer that is killed leaves parts behind.
+_PART_BYTES = 5 << 29  # from twice as much on
 
 
 def open_remote(root: str) -> tuple[Any, str]:
@@ -78,16 +81,29 @@ def create(filesystem: Any, path: str, data: bytes) -> bool:
     return True
 
 
+def replace(filesystem: Any, path: str, data: bytes) -> None:
+    """Write a file whole, in place of an older one.
+
+    Raises:
+        Exception: whatever the driver raises.
+    """
+    filesystem.pipe_file(path, data, **_in_one_request(filesystem))
+
+
 def _put(filesystem: Any, path: str, data: bytes) -> None:
     try:
-        filesystem.pipe_file(path, data, mode="create")
+        filesystem.pipe_file(path, data, mode="create", **_in_one_request(filesystem))
     except Exception as error:
         if not is_unknown(error):
             raise
         # A server without conditional puts: whole, but of two attempts at the same moment the later stays.
         if filesystem.exists(path):
             raise FileExistsError(path) from None
-        filesystem.pipe_file(path, data)
+        replace(filesystem, path, data)
+
+
+def _in_one_request(filesystem: Any) -> dict[str, int]:
+    return {"chunksize": _PART_BYTES} if "s3" in filesystem.protocol else {}
 
 
 def remove_all(filesystem: Any, path: str) -> None:
