@@ -34,7 +34,7 @@ class UnfinishedError(ZooError):
 
 
 class UnreachableError(StoreError):
-    """A remote store does not answer, or refuses; says nothing about what lies there."""
+    """A store does not answer or refuses, or the system cannot look; says nothing about what lies there."""
 
 
 def _line(text: str) -> str:

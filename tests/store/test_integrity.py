@@ -1,5 +1,6 @@
 """Every way of damage is found, and what is sound is said to be."""
 
+import errno
 import json
 import shutil
 
@@ -14,6 +15,7 @@ from zoo_pipeline.errors import UnreachableError
 from zoo_pipeline.store import integrity
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.integrity import verify
+from zoo_pipeline.store.regular import RegularFiles
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.schema import SHARD_KEY
 
@@ -274,3 +276,20 @@ def test_a_store_that_does_not_answer_is_no_damage_of_the_table_of_models(run, m
     monkeypatch.setattr(integrity, "open_shard", silent)
     with pytest.raises(UnreachableError, match=r"^the store does not answer$"):
         verified(run)
+
+
+@pytest.mark.parametrize("call", ["open", "size"])
+def test_a_shard_that_the_system_cannot_look_at_is_not_damaged_and_repair_leaves_it(call, run, monkeypatch, capsys):
+    real, whole = getattr(RegularFiles, call), (run / SECOND).read_bytes()
+    (run / FIRST).write_bytes(b"damaged")
+
+    def refused(disk, path, *others, **more):
+        if path.endswith(SECOND):
+            raise OSError(errno.EMFILE, "Too many open files", path)
+        return real(disk, path, *others, **more)
+
+    monkeypatch.setattr(RegularFiles, call, refused)
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 2
+    assert "Too many open files" in capsys.readouterr().err
+    assert (run / SECOND).read_bytes() == whole
+    assert (run / FIRST).read_bytes() == b"damaged"

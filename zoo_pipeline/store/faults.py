@@ -3,6 +3,7 @@
 Drivers wrap what their libraries raise, so an error is looked at together with its causes.
 """
 
+import errno
 from collections.abc import Iterator
 
 from zoo_pipeline.store.options import redacted
@@ -32,6 +33,11 @@ TRANSIENT_ERRORS = frozenset(
 )  # fmt: skip
 _LASTING = "CERTIFICATE_VERIFY_FAILED"  # comes as an error of the connection, and stays
 
+# Of the system's own errors, those that say nothing about the file: it could not be looked at, and may be sound.
+_UNSEEN = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT}
+)
+
 _TAKEN = ("PreconditionFailed", "412")
 _RENEW = "renew the credentials, and go on by --resume"
 _CHECK = "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID and so on, or --storage-option)"
@@ -53,6 +59,11 @@ def is_transient(error: BaseException) -> bool:
     return any(
         code_of(each) in TRANSIENT_CODES or not TRANSIENT_ERRORS.isdisjoint(_kinds(each)) for each in _causes(error)
     )
+
+
+def is_unseen(error: BaseException) -> bool:
+    """Whether the system could not look at a file of this machine, which is no damage of it."""
+    return isinstance(error, OSError) and error.errno in _UNSEEN
 
 
 def is_taken(error: BaseException) -> bool:

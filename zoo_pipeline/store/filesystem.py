@@ -18,7 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.store import disk, patience
 from zoo_pipeline.store.disk import Buffer
-from zoo_pipeline.store.faults import advice, is_absent, is_transient, reason
+from zoo_pipeline.store.faults import advice, is_absent, is_transient, is_unseen, reason
 from zoo_pipeline.store.regular import RegularFiles
 from zoo_pipeline.store.remote import create, kind_of, open_remote, remove_all, replace
 
@@ -244,7 +244,7 @@ class Files:
                 raise StoreError(f"{self.root}: has no {name}; is this a run directory?") from None
             what = f"{self.at(name)}: cannot be {done}: {reason(error)}"
             if self.local or is_absent(error):
-                raise StoreError(what) from error
+                raise (UnreachableError if done not in _CHANGES and is_unseen(error) else StoreError)(what) from error
             if is_transient(error):
                 todo = f"tried again for {patience.PATIENCE_S:.0f} s; when the store answers, go on by --resume"
             else:

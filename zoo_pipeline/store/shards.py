@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.store.faults import reason
+from zoo_pipeline.store.faults import is_unseen, reason
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.names import check_no_way_out, lies_in
 from zoo_pipeline.store.remedies import OF_A_RUN, Remedies
@@ -83,7 +83,8 @@ def open_shard(
     except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:  # the second: of names of columns
         # What is wrong with the content Arrow raises as OSError, too, but without a number of the system's.
         if getattr(error, "errno", None):
-            raise StoreError(f"{files.at(name)}: cannot be read ({reason(error)}); {remedies.unreadable}") from None
+            kind = UnreachableError if is_unseen(error) else StoreError
+            raise kind(f"{files.at(name)}: cannot be read ({reason(error)}); {remedies.unreadable}") from None
         raise StoreError(f"{files.at(name)}: damaged or not Parquet ({reason(error)}); {remedies.damaged}") from None
 
 
