@@ -8,7 +8,6 @@ is the largest resident set of that process, shared libraries included. Images a
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cluster.processes import peak_bytes
 from benchmarks.machine import hardware
 from zoo_pipeline.runtime import group_task
 from zoo_pipeline.runtime.inline import InlineExecutor
@@ -134,7 +134,7 @@ def _measure(case: str, data_dir: Path | None) -> dict[str, Any]:
         run.claim(plan)
         train_zoo(replace(plan, groups=plan.groups[:1]), dataset, run, InlineExecutor(plan.config.resources))
         stack = json.loads(run.files.read(ENGINE))["stack"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_bytes()  # not that of getrusage, which a process inherits from the one that started it
     estimate = task_bytes(plan)
     return {
         "estimate_mib": estimate >> 20,

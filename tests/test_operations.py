@@ -100,6 +100,7 @@ def test_a_status_shows_what_the_page_shows(train_small, capsys):
     beat(RunDirectory(str(out)), {**said, "expected_end": "2026-11-27T17:07:08+00:00"})
     assert main(["status", str(out)]) == 0
     title, *lines = capsys.readouterr().out.splitlines()
+    lines = lines[next(at for at, line in enumerate(lines) if line.startswith("complete")) :]  # a long path is broken
     labels = [cut(line)[0] for line in lines if line[0] != " "]
     shown_title, *shown = blocks(PAGE, "text")[1].splitlines()
     assert labels == [cut(line)[0] for line in shown]
