@@ -79,7 +79,9 @@ def test_a_stopped_job_says_how_to_go_on_and_the_same_command_finishes_it(addres
     ours = [BIN / "ray", "job", "stop", "--address", address, job]
     subprocess.run(ours, env=environment(), check=True, capture_output=True, timeout=120)
     ours[2] = "logs"
-    told = subprocess.run(ours, env=environment(), check=True, capture_output=True, text=True, timeout=120).stdout
+    told, deadline = "", time.monotonic() + 30
+    while "To go on" not in told and time.monotonic() < deadline:  # the log comes a moment after the job's end
+        told = subprocess.run(ours, env=environment(), check=True, capture_output=True, text=True, timeout=120).stdout
     assert f"zoo: interrupted; what is published stays. To go on: zoo train digits-demo --out {out}" in told
     assert "Traceback" not in told
     before = {path.name: path.stat().st_mtime_ns for path in (out / "checkpoints").iterdir()}
