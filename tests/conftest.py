@@ -84,3 +84,14 @@ def mnist_dir() -> Path:
     if not root or not list((Path(root) / "mnist").glob("t10k-images-idx3-ubyte*")):
         pytest.skip("MNIST files are absent: set ZOO_DATA_DIR to a directory with mnist/t10k-*-ubyte[.gz]")
     return Path(root)
+
+
+@pytest.fixture
+def bucket(endpoint, monkeypatch):
+    """A bucket on the server that a module names as `endpoint`; faults that pass are hardly waited for."""
+    from tests.store.buckets import new_bucket  # with what only S3 needs
+    from zoo_pipeline.store import patience
+
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.01)
+    with new_bucket(endpoint) as made:
+        yield made

@@ -8,11 +8,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.chaos.proxy import EXPIRED
-from tests.store.buckets import SECRET, new_bucket, server
+from tests.store.buckets import SECRET, server
 from zoo_pipeline import load_dataset
 from zoo_pipeline.cli import main
 from zoo_pipeline.errors import DataError, StoreError
-from zoo_pipeline.store import patience
 
 pytest.importorskip("s3fs")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # aiohttp's sessions end with the process
@@ -36,13 +35,6 @@ SMALL = [
 def endpoint():
     with server("moto") as address:
         yield address
-
-
-@pytest.fixture
-def bucket(endpoint, monkeypatch):
-    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.01)
-    with new_bucket(endpoint) as made:
-        yield made
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ import pytest
 from zoo_pipeline.config import Resources
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import DataError, StoreError
-from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import group_task, training
 from zoo_pipeline.runtime.engine_choice import overruled
-from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.training import train_zoo
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import RunDirectory
@@ -21,15 +19,6 @@ from zoo_pipeline.store.survey import survey
 from zoo_pipeline.zoo import Zoo
 
 ENGINE = {"threads": 1, "stack": 2, "capture": False}
-
-
-@pytest.fixture
-def prepared(small_config, tmp_path):
-    dataset = load_dataset("digits")
-    made = plan(small_config, dataset.facts)
-    run = RunDirectory(str(tmp_path / "run"))
-    run.claim(made)
-    return made, dataset, run, InlineExecutor(Resources())
 
 
 def contents(root: Path) -> dict[str, str]:

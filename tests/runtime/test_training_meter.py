@@ -6,8 +6,6 @@ import pytest
 
 from zoo_pipeline.cli import main
 from zoo_pipeline.config import Resources
-from zoo_pipeline.data import load_dataset
-from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import group_task
 from zoo_pipeline.runtime.analysis import analyze_run
 from zoo_pipeline.runtime.inline import InlineExecutor
@@ -15,16 +13,6 @@ from zoo_pipeline.runtime.metrics import METRICS, Figures
 from zoo_pipeline.runtime.progress import GroupNews, Tally, Work
 from zoo_pipeline.runtime.training import train_zoo
 from zoo_pipeline.runtime.training_meter import TrainingMeter
-from zoo_pipeline.store.rundir import RunDirectory
-
-
-@pytest.fixture
-def prepared(small_config, tmp_path):
-    dataset = load_dataset("digits")
-    made = plan(small_config, dataset.facts)
-    run = RunDirectory(str(tmp_path / "run"))
-    run.claim(made)
-    return made, dataset, run, InlineExecutor(Resources())
 
 
 def told(figures: Figures) -> dict:

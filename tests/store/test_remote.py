@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.chaos.proxy import EXPIRED, PASSING
 from benchmarks.chaos.storage import contents
-from tests.store.buckets import KEY, SECRET, new_bucket, server
+from tests.store.buckets import KEY, SECRET, server
 from zoo_pipeline.cli import main
 from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.store import patience
@@ -25,13 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # aiohttp's 
 def endpoint(request):
     with server(request.param) as address:
         yield address
-
-
-@pytest.fixture
-def bucket(endpoint, monkeypatch):
-    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.01)
-    with new_bucket(endpoint) as made:
-        yield made
 
 
 @pytest.mark.parametrize("fault", PASSING)

@@ -1,5 +1,6 @@
 """Aggregate actors: they work on shares and buckets of an analysis, wherever the cluster has room."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -9,6 +10,7 @@ import ray
 import torch
 from ray.exceptions import RayError
 
+from zoo_pipeline.errors import UnfinishedError
 from zoo_pipeline.runtime.executor import ANALYSIS
 from zoo_pipeline.runtime.ray_words import unfinished
 from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
@@ -17,6 +19,8 @@ from zoo_pipeline.trajectories.crew import computed
 RESTARTS = 8  # of an actor whose worker or node died; what it was doing is done again
 WAITING = 2  # items per actor, so that none waits for the driver
 ACTORS_PER_GPU = 4  # that share one: each spends most of its time on its CPU
+POLL_S = 10.0
+ROOM_WAIT_S = 600.0  # for a machine in place of one that was lost, where nothing else gets done
 GPU_WAIT_S = 60.0  # for a share of a GPU; without one by then, an actor is started that has none
 
 
@@ -35,7 +39,8 @@ def aggregate_actors(actors: int, threads: int = 1) -> "Iterator[AggregateCrew]"
         num_cpus=threads, max_restarts=RESTARTS, max_task_retries=RESTARTS, scheduling_strategy="SPREAD"
     )(_Aggregate)
     sharing = _sharing_gpus(remote, actors, threads)
-    crew = AggregateCrew([*sharing, *(remote.remote(threads, storage_options()) for _ in range(actors - len(sharing)))])
+    others = [remote.remote(threads, storage_options()) for _ in range(actors - len(sharing))]
+    crew = AggregateCrew([*sharing, *others], threads)
     try:
         yield crew
     finally:
@@ -60,17 +65,19 @@ class AggregateCrew:
     """A crew of actors; what they give each other stays in Ray's object store.
 
     An actor that dies is restarted, and what it was asked to do is done again. An error that a function raises is
-    raised here, too, and ends the work.
+    raised here, too, and ends the work. So does a machine that is lost for good: its actors find no room elsewhere, and
+    what they were asked for would be waited for without end.
     """
 
-    def __init__(self, actors: list[Any]) -> None:
+    def __init__(self, actors: list[Any], threads: int) -> None:
         self.actors = actors
         self.workers = len(actors)
+        self._cpus = threads * len(actors)
 
     def map(self, function: Callable[..., Any], items: Sequence[Any]) -> Iterator[Any]:
         """As `Crew.map` says."""
         shared = ray.put(function)
-        return map(_value, self._finished([partial(_apply, shared, item) for item in items]))
+        return map(self._value, self._finished([partial(_apply, shared, item) for item in items]))
 
     def exchange(
         self,
@@ -83,7 +90,7 @@ class AggregateCrew:
         giving, taking = ray.put(give), ray.put(take)
         given = list(self._finished([partial(_give, giving, source, len(parts)) for source in sources]))
         return map(
-            _value,
+            self._value,
             self._finished(
                 [
                     partial(_take, taking, part, [blocks[number] for blocks in given])
@@ -109,12 +116,44 @@ class AggregateCrew:
         done: set[int] = set()
         for number in range(len(calls)):
             while number not in done:
-                (ready,), _ = ray.wait(list(pending), num_returns=1, fetch_local=False)
+                ready = self._first_of(list(pending), fetch_local=False)
                 finished, actor = pending.pop(ready)
                 done.add(finished)
                 give(actor)
             yield returned[number]
             returned[number] = None
+
+    def _first_of(self, references: list[Any], *, fetch_local: bool) -> Any:
+        """Wait for one of several.
+
+        Raises:
+            UnfinishedError: none comes, and the cluster has had no room for all actors for long.
+        """
+        missing_since: float | None = None
+        while True:
+            ready, _ = ray.wait(references, num_returns=1, timeout=POLL_S, fetch_local=fetch_local)
+            if ready:
+                return ready[0]
+            if ray.cluster_resources().get("CPU", 0) >= self._cpus:
+                missing_since = None
+                continue
+            missing_since = missing_since or time.monotonic()
+            if time.monotonic() - missing_since > ROOM_WAIT_S:
+                raise UnfinishedError(
+                    f"{ANALYSIS}: a machine was lost, and none has taken its place for {ROOM_WAIT_S:.0f} s; "
+                    f"begin it again, with the machines that are there"
+                )
+
+    def _value(self, reference: Any) -> Any:
+        self._first_of([reference], fetch_local=True)
+        try:
+            return ray.get(reference)
+        except RayError as error:
+            # Ray wraps what a function raised; the cause is the error itself, as it is without Ray.
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, Exception):
+                raise cause from None
+            raise unfinished(error, ANALYSIS) from None
 
 
 class _Aggregate:
@@ -159,14 +198,3 @@ def _take(function: Any, part: Any, blocks: list[Any], actor: Any) -> Any:
 
 def _first(returned: Any) -> Any:
     return returned[0] if isinstance(returned, list) else returned
-
-
-def _value(reference: Any) -> Any:
-    try:
-        return ray.get(reference)
-    except RayError as error:
-        # Ray wraps what a function raised; the cause is the error itself, as it is without Ray.
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, Exception):
-            raise cause from None
-        raise unfinished(error, ANALYSIS) from None
