@@ -1,24 +1,29 @@
 # make demo   train a zoo, recover its trajectories, write the report (installs into ./.venv first)
 # make test   the tests            make lint   ruff and mypy
+# make long   the tests that take long: jobs on clusters of their own, other places than AWS, the benchmarks' comparisons
 # make wheel  dist/zoo_pipeline-VERSION-py3-none-any.whl, which the recipes of docs/deploy/ put on a cluster's nodes
 # make clean  remove what builds, tests and linters leave behind (not .venv, not runs)
 
 PYTHON ?= python3
-# Two at a time, a module's tests in one process: half of the time goes in waiting for Ray to start.
+# Two at a time, a module's tests in one process, which starts Ray once.
 PYTEST_ARGS ?=
 TESTS_AT_ONCE ?= 2
 WHEEL_ARGS ?=
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test long lint wheel clean
 
 demo: .venv/.installed
 	$(BIN)/zoo run digits-demo --out runs/digits-demo --overwrite
 
 test: .venv/.installed-dev
-	RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+long: .venv/.installed-dev
+	$(PYTEST) -m long $(PYTEST_ARGS)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

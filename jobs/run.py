@@ -7,11 +7,9 @@ The first sends the package with the working directory, which Ray puts before ev
 driver and for every worker. The second sends this file alone: the package is on the nodes (see docs/deploy/README.md).
 """
 
-import os
 import sys
 
-from zoo_pipeline.cli import main
+from zoo_pipeline.cli import job
 
 if __name__ == "__main__":
-    os.environ.setdefault("RAY_ADDRESS", "auto")  # `ray submit` sets none: without it, a Ray of our own on the head
-    sys.exit(main(["run", *sys.argv[1:]]))
+    sys.exit(job("run"))

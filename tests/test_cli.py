@@ -15,6 +15,7 @@ import pytest
 from zoo_pipeline.cli import main
 from zoo_pipeline.messages import tell_training
 from zoo_pipeline.models import Layout
+from zoo_pipeline.places import JOB
 from zoo_pipeline.runtime.training import TrainingReport
 from zoo_pipeline.store.shards import contents_sha256
 
@@ -266,14 +267,15 @@ def test_all_mistakes_of_a_configuration_are_told_at_once(capsys, tmp_path):
     assert len(capsys.readouterr().err.strip().splitlines()) == 3
 
 
-def test_a_relative_place_is_refused_under_a_submitted_job(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("variable", ["RAY_JOB_CONFIG_JSON_ENV_VAR", JOB])
+def test_a_relative_place_is_refused_to_a_job(variable, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    monkeypatch.setenv(variable, "{}")
     for place in ("run", "file://run", "local://run"):
         assert main(["run", "digits-demo", "--out", place, *SMALL, *INLINE]) == 2
-        assert "a relative path, but a submitted job works in a copy" in capsys.readouterr().err
+        assert "a relative path, but a job works in a copy" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR")
+    monkeypatch.delenv(variable)
     assert main(["train", "digits-demo", "--out", "run", *SMALL, *INLINE]) == 0
     assert (tmp_path / "run" / "manifest.json").exists()
 

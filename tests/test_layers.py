@@ -41,6 +41,7 @@ FLOORS = (
         "addresses",
         "counts",
         "hyperparameters",
+        "places",
         "dataset_facts",
         "errors",
         "stopwatch",

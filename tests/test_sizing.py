@@ -60,6 +60,14 @@ def test_machines_hold_their_tasks_and_ray():
     assert found["storage_bytes"] == made.raw_bytes
 
 
+def test_no_task_has_cpus_of_two_machines():
+    tasks = [sized("resources.num_cpus=3", cpus=cpus, rate=5.0, per_node=8)["tasks_at_once"] for cpus in (8, 11, 16)]
+    assert tasks == [2, 3, 4]
+    assert sized("resources.num_cpus=3", hours=15 * 50 / 15 / 3600, rate=5.0)["devices"] == 16  # four tasks at once
+    with pytest.raises(ConfigError, match="--per-node 2: one task takes 3 CPUs of one machine"):
+        sized("resources.num_cpus=3", cpus=8, per_node=2)
+
+
 def test_the_estimated_rate_follows_from_the_operations():
     found = sized(cpus=1)
     assert found["operations_per_model_epoch"] == 15_880 * (3 * 8_000 + 10_000)

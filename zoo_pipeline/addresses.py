@@ -12,10 +12,11 @@ _HIDDEN = "***"
 _PLACE = r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*:/+"  # of one slash, too: the mistyped one holds the same secret
 # A user's name alone is no secret: abfs://container@account names a place. Of http, host:8080/x@2 has a port.
 _PASSWORD = re.compile(rf"((?!https?:){_PLACE}(?=[^\s/@:]*:)|https?:/+(?=[^\s/@:]*:(?!\d{{1,5}}/)))[^\s/@:]*:\S+@")
+_WEB_USER = re.compile(r"(https?:/+)[^\s/@:]+@")
 _QUERY = re.compile(rf"({_PLACE}[^\s?]*)\?[^\s\"']*=[^\s\"']*")
-_SIGNED = re.compile(
-    rf"{_PLACE}[^\s?]*\?(?:[^\s]*&)?[^\s=&]*(?:sig|token|credential|secret|key|passw|auth)[^\s=&]*=", re.IGNORECASE
-)
+# X-Amz-Signature, AWSAccessKeyId, access_token, sig; not design, keyword or author.
+_NAMES = r"token|credential|secret|signature|passw|(?:api|access|account)_?key|(?<![a-z])(?:sig|key|auth)(?![a-z])"
+_SIGNED = re.compile(rf"{_PLACE}[^\s?]*\?(?:[^\s]*&)?[^\s=&]*(?:{_NAMES})[^\s=&]*=", re.IGNORECASE)
 
 
 def holds_secret(text: str) -> bool:
@@ -25,17 +26,21 @@ def holds_secret(text: str) -> bool:
     (True, True)
     >>> holds_secret("https://host:8080/x@2.npz"), holds_secret("abfs://container@account/x.npz")
     (False, False)
+    >>> holds_secret("https://host/x.npz?design=2&keyword=a"), holds_secret("https://host/x.npz?v=2&sig=5f")
+    (False, True)
     """
     return bool(_PASSWORD.search(text) or _SIGNED.search(text))
 
 
 def without_secrets(text: str) -> str:
-    """A text with the passwords and queries of its addresses hidden.
+    """A text with the passwords and queries of its addresses hidden, and of web addresses the users: some are tokens.
 
     >>> without_secrets("no s3://key:secret@bucket/x.npz, no https://host/x.npz?X-Amz-Signature=5f")
     'no s3://***@bucket/x.npz, no https://host/x.npz?***'
     """
-    return _QUERY.sub(rf"\1?{_HIDDEN}", _PASSWORD.sub(rf"\1{_HIDDEN}@", text))
+    for hidden in (_PASSWORD, _WEB_USER):
+        text = hidden.sub(rf"\1{_HIDDEN}@", text)
+    return _QUERY.sub(rf"\1?{_HIDDEN}", text)
 
 
 def secret_at(value: Any, path: str = "") -> str | None:

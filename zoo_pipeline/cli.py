@@ -1,6 +1,7 @@
 """The `zoo` command."""
 
 import json
+import os
 import shlex
 import sys
 from typing import Annotated
@@ -40,6 +41,7 @@ from zoo_pipeline.arguments import (
 )
 from zoo_pipeline.errors import ConfigError, ZooError
 from zoo_pipeline.messages import console, leave_if_failed, tell_training, tell_which
+from zoo_pipeline.places import JOB
 from zoo_pipeline.planning import summary_of
 from zoo_pipeline.runtime.ending import TERMINATED, Terminated
 from zoo_pipeline.sizing import Wish
@@ -270,12 +272,22 @@ def main(arguments: list[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def job(command: str) -> int:
+    """What the scripts of jobs/ do: one of the commands, on the cluster of the machine where it is started."""
+    os.environ.setdefault("RAY_ADDRESS", "auto")  # `ray submit` sets none: without it, a Ray of our own on the head
+    os.environ.setdefault(JOB, f"python jobs/{command}.py")
+    return main([command, *sys.argv[1:]])
+
+
 def _interrupted(words: list[str]) -> str:
     """What to say to somebody who ended a command: how to go on."""
     if words[:1] not in (["train"], ["run"]):
         return "zoo: interrupted; nothing is half-written, the same command does it anew"
     again = [word for word in words if word not in ("--overwrite", "--resume")]
-    return f"zoo: interrupted; what is published stays. To go on: {redacted(shlex.join(['zoo', *again, '--resume']))}"
+    script = os.environ.get(JOB)
+    told = redacted(shlex.join([*(script.split() if script else ["zoo", words[0]]), *again[1:], "--resume"]))
+    how = "To go on, submit it again" if script else "To go on"
+    return f"zoo: interrupted; what is published stays. {how}: {told}"
 
 
 if __name__ == "__main__":

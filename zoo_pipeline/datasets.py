@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,31 @@ def facts_of(dataset: str, data_dir: Path | None = None) -> DatasetFacts:
         ZooError: as `load_dataset`.
     """
     return BUILT_IN[dataset] if dataset in BUILT_IN else load_dataset(dataset, data_dir).facts
+
+
+@dataclass(frozen=True)
+class RemoteDataset:
+    """A dataset at a URI: read once to be planned with, and once more by a worker for all who train with it.
+
+    Attributes:
+        address: its URI.
+        side: of its images in pixels; None: as they are.
+        content_sha256: of the dataset with images of that side, as it was read first.
+    """
+
+    address: str
+    side: int | None
+    content_sha256: str
+
+    def load(self) -> Dataset:
+        """As `load_dataset`, with images of the side; whether the content is the same is for who trains to check."""
+        loaded = load_dataset(self.address)
+        return loaded.resized(self.side) if self.side else loaded
+
+
+def is_remote(dataset: str) -> bool:
+    """Whether the dataset is named by a URI of another machine's."""
+    return "://" in dataset and not dataset.startswith(_LOCAL)
 
 
 def load_dataset(dataset: str, data_dir: Path | None = None) -> Dataset:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo_pipeline.places import absolute
 from zoo_pipeline.recipes import recorded_config
-from zoo_pipeline.workflow import Options, absolute, prepare
+from zoo_pipeline.workflow import Options, prepare
 
 if TYPE_CHECKING:
     from zoo_pipeline.runtime.training import TrainingReport

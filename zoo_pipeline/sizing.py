@@ -56,14 +56,17 @@ def size(plan: Plan, wish: Wish) -> dict[str, Any]:
     rate = wish.rate if wish.rate is not None else _estimated_rate(plan, on_gpu)
     work = plan.models * plan.epochs
     group_s = max(len(group.models) for group in plan.groups) * plan.epochs / (rate * share)
-    devices = given or _devices(plan, group_s, share, DEFAULT_HOURS if wish.hours is None else wish.hours)
-    slots = min(int(devices / share + 1e-9), len(plan.groups))
+    if not _fitting(wish.per_node, share):
+        raise ConfigError(f"--per-node {wish.per_node}: one task takes {share:g} {device}s of one machine (resources)")
+    hours_given = DEFAULT_HOURS if wish.hours is None else wish.hours
+    devices = given or _devices(plan, group_s, share, hours_given, wish.per_node)
+    slots = min(_slots(devices, share, wish.per_node), len(plan.groups))
     if not slots:
         raise ConfigError(f"--{device.lower()}s {devices}: one task takes {share:g} (resources); use as many or more")
     waves = ceil(len(plan.groups) / slots)
     seconds = waves * group_s
     nodes = ceil(devices / wish.per_node)
-    at_once = min(slots, max(1, int(min(devices, wish.per_node) / share)))
+    at_once = min(slots, _fitting(min(devices, wish.per_node), share))
     hours = seconds / 3600
     return {
         "device": device,
@@ -101,7 +104,18 @@ def _given(wish: Wish, device: str) -> int | None:
     return wish.gpus if device == "GPU" else wish.cpus
 
 
-def _devices(plan: Plan, group_s: float, share: float, hours: float) -> int:
+def _fitting(devices: int, share: float) -> int:
+    """How many tasks fit on the devices of one machine."""
+    return int(devices / share + 1e-9)
+
+
+def _slots(devices: int, share: float, per_node: int) -> int:
+    """How many tasks run at once: no task has devices of two machines."""
+    machines, rest = divmod(devices, per_node)
+    return machines * _fitting(per_node, share) + _fitting(rest, share)
+
+
+def _devices(plan: Plan, group_s: float, share: float, hours: float, per_node: int) -> int:
     """As few as are done in time."""
     waves = int(hours * 3600 / group_s)
     if not waves:
@@ -109,7 +123,8 @@ def _devices(plan: Plan, group_s: float, share: float, hours: float) -> int:
             f"--hours {hours:g}: one group alone takes {group_s / 3600:,.2f} h, and groups are not shared out; allow "
             f"more, or use smaller groups (zoo.population.group_size, now {plan.config.zoo.population.group_size})"
         )
-    return ceil(ceil(len(plan.groups) / waves) * share)
+    machines, rest = divmod(ceil(len(plan.groups) / waves), _fitting(per_node, share))
+    return machines * per_node + ceil(rest * share - 1e-9)
 
 
 def _operations(plan: Plan) -> int:

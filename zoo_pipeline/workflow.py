@@ -1,6 +1,5 @@
 """What the commands do, callable from Python: train, analyze, report, and all of them in a row."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from zoo_pipeline.config import Resources, ZooConfig
 from zoo_pipeline.counts import bytes_of
 from zoo_pipeline.data import BUILT_IN, Dataset
-from zoo_pipeline.datasets import load_dataset
+from zoo_pipeline.datasets import RemoteDataset, is_remote, load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.places import absolute
 from zoo_pipeline.plan import Plan, plan
 from zoo_pipeline.recipes import load_config, load_configs
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ANALYSIS = "default"
 DEFAULT_MEMORY = "4GiB"
-_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entry point of a submitted job
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,10 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
         ZooError: a user's mistake, or a place that cannot be written.
     """
     from zoo_pipeline.runtime.analysis import analyze_run
+    from zoo_pipeline.runtime.executor import REPORT
     from zoo_pipeline.runtime.log import logged
     from zoo_pipeline.runtime.opening import open_executor
-    from zoo_pipeline.runtime.reporting import write_report
+    from zoo_pipeline.runtime.reporting import report_in_job
     from zoo_pipeline.runtime.training import train_zoo
     from zoo_pipeline.store.claim import claimed
 
@@ -129,7 +129,7 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
                 return RunReport(training)
             with claimed(run_directory.files, DEFAULT_ANALYSIS, overwrite=True):
                 summary = analyze_run(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
-            page = write_report(run_directory.root, DEFAULT_ANALYSIS)
+            page = executor.call(REPORT, report_in_job, run_directory.root, DEFAULT_ANALYSIS)
             if tracker:
                 tracker.analysed(DEFAULT_ANALYSIS)
     return RunReport(training, summary, page)
@@ -229,25 +229,6 @@ def report(root: str, name: str = DEFAULT_ANALYSIS) -> str:
     return write_report(place, name)
 
 
-def absolute(root: str) -> str:
-    """The run's place, the same for this process and for workers elsewhere.
-
-    Raises:
-        ConfigError: an empty path, or a relative one under a submitted job: it would lie in a copy that Ray removes.
-    """
-    place = root.removeprefix("file://").removeprefix("local://")
-    if not place.strip():
-        raise ConfigError("no place is named for the run: expected a path or a URI, got an empty text")
-    if "://" in place or Path(place).is_absolute():
-        return place
-    if _JOB_VARIABLE in os.environ:
-        raise ConfigError(
-            f"{root}: a relative path, but a submitted job works in a copy of the code that Ray removes; "
-            f"name an absolute path on a disk that all nodes share, or a URI such as s3://bucket/run"
-        )
-    return str(Path(place).absolute())
-
-
 def status(root: str, *, whole: bool = False) -> dict[str, Any]:
     """What of a run is done, missing or damaged; by the files' footers, or by the `whole` of them.
 
@@ -277,7 +258,7 @@ def _tracker(options: Options, zoo_plan: Plan, run: "RunDirectory") -> "Abstract
     return tracked(zoo_plan, run, resume=options.resume)
 
 
-def prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":
+def prepare(options: Options) -> "tuple[Plan, Dataset | RemoteDataset, RunDirectory]":
     """All that can be refused before anything is started or written."""
     from zoo_pipeline.store.rundir import RunDirectory
 
@@ -296,4 +277,7 @@ def prepare(options: Options) -> "tuple[Plan, Dataset, RunDirectory]":
     zoo_plan = plan(loaded, dataset.facts)
     directory.check(zoo_plan, resume=options.resume, overwrite=options.overwrite)
     side = loaded.zoo.model.image_side
-    return zoo_plan, dataset.resized(side) if side else dataset, directory
+    resized = dataset.resized(side) if side else dataset
+    if is_remote(loaded.zoo.dataset):
+        return zoo_plan, RemoteDataset(loaded.zoo.dataset, side, resized.content_sha256), directory
+    return zoo_plan, resized, directory

@@ -44,7 +44,7 @@ srun ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" \
 
 # Ray's command ends with 0 also where Ray did not start.
 status=$(zoo status "$run" --json)
-if [[ $status != *'"complete": true'* ]]; then
-  echo "slurm.sh: $run is not complete" >&2
+if [[ $status != *'"complete": true'* || $status != *'"report": true'* ]]; then
+  echo "slurm.sh: $run is not complete, or has no report" >&2
   exit 1
 fi

@@ -62,6 +62,7 @@ def test_a_tree_is_exact_where_its_paths_are_the_true_ones(bag):
     assert examples.judged(np.repeat(points, 2, axis=0), [40], None, "twice") == []
 
 
+@pytest.mark.long
 def test_walks_are_of_all_kinds():
     found = examples.judged_walks(0)
     assert sorted({one.paths for one in found}) == [2, 3, 4]

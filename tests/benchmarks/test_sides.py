@@ -32,6 +32,7 @@ def test_cnns_learn_with_torch():
         assert trainer.train([0], 4).test_accuracy[0, -1] > 0.9
 
 
+@pytest.mark.long
 def test_cnns_learn_with_jax():
     pytest.importorskip("jax")
     with Workers("jax", CNN, CNN.dataset(), 1, 1, "cpu") as workers:

@@ -16,6 +16,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_every_side_reaches_the_same_accuracy_and_the_last_line_is_json():
     pytest.importorskip("jax")
     small = ("--work", "digits", "--models", "4", "--tune-models", "2", "--sequential-models", "3", "--repeats", "1")

@@ -172,6 +172,7 @@ def sbatch(environment: dict[str, str], *arguments: str) -> subprocess.Completed
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.long
 def test_a_job_on_two_nodes_makes_a_complete_run(machines, tmp_path):
     out = tmp_path / "run"
     done = sbatch(machines, "digits-demo", str(out), *SMALL)
@@ -182,6 +183,7 @@ def test_a_job_on_two_nodes_makes_a_complete_run(machines, tmp_path):
     assert (tmp_path / ".ray" / "auth_token").read_text()
 
 
+@pytest.mark.long
 def test_a_job_whose_ray_does_not_start_fails(machines, tmp_path):
     """Ray's own command ends with 0 then."""
     done = sbatch({**machines, "SLURM_CPUS_PER_TASK": "-1"}, "digits-demo", str(tmp_path / "run"))

@@ -97,6 +97,7 @@ def in_home(command: str, environment: dict[str, str]) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.long
 def test_the_wheel_has_what_the_checkout_has_and_nothing_older(sources):
     assert [path.name for path in (sources / "dist").iterdir()] == [WHEEL]
     with zipfile.ZipFile(sources / "dist" / WHEEL) as wheel:
@@ -106,6 +107,7 @@ def test_the_wheel_has_what_the_checkout_has_and_nothing_older(sources):
     assert held == package | {f"zoo_pipeline/recipes/{path.relative_to(sources / 'jobs/recipes')}" for path in recipes}
 
 
+@pytest.mark.long
 def test_a_node_has_the_package_from_the_wheel_and_its_recipes(node):
     told = in_home("python -c 'import zoo_pipeline; print(zoo_pipeline.__file__)' && zoo plan digits-demo --json", node)
     assert told.returncode == 0, told.stderr
@@ -114,6 +116,7 @@ def test_a_node_has_the_package_from_the_wheel_and_its_recipes(node):
     assert json.loads(plan)["models"] == 64
 
 
+@pytest.mark.long
 def test_the_script_alone_trains_on_the_cluster_of_its_node(cluster, tmp_path):
     """What `ray submit` does: it copies the script to the head's home, and runs it there in a shell."""
     _, environment = cluster
@@ -127,6 +130,7 @@ def test_the_script_alone_trains_on_the_cluster_of_its_node(cluster, tmp_path):
     assert len(sessions) == 1, "it started a Ray of its own beside the cluster"
 
 
+@pytest.mark.long
 def test_the_working_directory_of_a_job_goes_before_the_wheel(cluster, sources):
     address, environment = cluster
     (sources / "where.py").write_text(WHERE)

@@ -79,6 +79,7 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
     return process.returncode, told
 
 
+@pytest.mark.long
 def test_a_job_whose_cluster_is_lost_goes_on_in_the_next_one(tmp_path):
     head, out = Head(), tmp_path / "run"
     words = ["--set", "zoo.population.seeds=100", "--set", "zoo.population.group_size=4"]
@@ -100,7 +101,7 @@ def test_a_job_whose_cluster_is_lost_goes_on_in_the_next_one(tmp_path):
         # The same cluster: what ended by itself is not tried again, and codes are the job's own.
         code, told = ended(head.submit("--", "python", "jobs/run.py", "digits-demo", "--out", "run", *SMALL))
         assert (code, told.count("submitted zoo-")) == (2, 1), told
-        assert "a relative path, but a submitted job works in a copy" in told
+        assert "a relative path, but a job works in a copy" in told
 
         job = head.submit("--", "python", "jobs/train.py", "digits-demo", "--out", str(tmp_path / "more"), *words)
         wait_until(lambda: list(tmp_path.glob("more/checkpoints/*.parquet")))
@@ -110,9 +111,10 @@ def test_a_job_whose_cluster_is_lost_goes_on_in_the_next_one(tmp_path):
         code, told = ended(job)
         assert code == 143, told
         assert "was stopped; the same command with --resume goes on" in told
-        assert told.count("To go on: zoo train digits-demo") == 1
+        assert told.count("To go on, submit it again: python jobs/train.py digits-demo") == 1
 
 
+@pytest.mark.long
 def test_a_cluster_that_asks_for_a_token_gets_it_and_refuses_others(tmp_path):
     token = tmp_path / "token"
     token.write_text(secrets.token_hex(32))

@@ -48,6 +48,14 @@ def test_a_failed_group_has_a_report_with_its_traceback_until_it_is_trained(fail
     assert not (root / "failures").exists()
 
 
+def test_a_library_that_tells_an_address_tells_no_secret_of_it(fail_group_of, tmp_path, capsys):
+    fail_group_of(2, RuntimeError("no answer from s3://me:hunter2@bucket/x.npz"))
+    assert main([*WORDS, "--out", str(tmp_path / "run")]) == 1
+    told = capsys.readouterr().err + (tmp_path / "run" / "failures" / "group-00001.json").read_text()
+    assert "no answer from s3://***@bucket/x.npz" in told
+    assert "hunter2" not in told
+
+
 def test_a_report_that_cannot_be_written_is_told_whole_and_ends_nothing(failing, tmp_path, capsys):
     root, real = tmp_path / "run", Files.replace
 

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,12 +26,13 @@ from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.metrics import Figures
 from zoo_pipeline.runtime.opening import open_executor
 from zoo_pipeline.runtime.progress import Tally
-from zoo_pipeline.runtime.ray_executor import RayExecutor
+from zoo_pipeline.runtime.ray_executor import RayExecutor, _granted
 from zoo_pipeline.runtime.training import train_zoo
 from zoo_pipeline.runtime.training_meter import TrainingMeter
 from zoo_pipeline.store.failures import failures
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
+from zoo_pipeline.trajectories.crew import Crew
 from zoo_pipeline.zoo import Zoo
 
 ENGINE = {"threads": 1, "stack": 2, "capture": False}
@@ -80,7 +82,7 @@ def test_a_task_asks_for_its_memory_but_for_no_more_than_a_machine_has(memory_by
 def test_only_machines_that_can_run_a_task_say_how_much_memory_it_may_ask_for(gpus, granted, monkeypatch):
     machines = [{"CPU": 8, "GPU": 1, "memory": 20}, {"CPU": 32, "memory": 256}, {"CPU": 0, "memory": 999}]
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": machine} for machine in machines])
-    assert RayExecutor(Resources(num_gpus=gpus))._granted(300) == granted
+    assert _granted(300, 1, gpus) == granted
 
 
 @pytest.mark.parametrize("shard_bytes", [1 << 28, 15_000], ids=["whole", "ranges"])
@@ -163,6 +165,60 @@ def test_a_call_gets_all_cpus_of_one_machine(ray_executor):
     process, threads = ray_executor.call("a test", pid)
     assert process != os.getpid()
     assert threads == int(ray.cluster_resources()["CPU"])
+
+
+def offset_made_by(path: str) -> int:
+    with Path(path).open("a") as made:
+        made.write(f"{os.getpid()}\n")
+    return 100
+
+
+@pytest.mark.parametrize("name", ["ray", "inline"])
+def test_what_is_kept_is_made_once_where_work_is_done_and_shared(name, ray_executor, tmp_path):
+    executor = ray_executor if name == "ray" else InlineExecutor(Resources())
+    kept = executor.keep("a test", partial(offset_made_by, str(tmp_path / "made")))
+    for _ in range(2):
+        assert sorted(outcome.value[0] for outcome in executor.map_unordered(square, [1, 2], kept)) == [101, 104]
+    (made_by,) = (tmp_path / "made").read_text().split()
+    assert (int(made_by) == os.getpid()) == (name == "inline")
+
+
+def damaged() -> int:
+    raise StoreError("mine.npz: damaged")
+
+
+def test_what_cannot_be_kept_is_told_by_whoever_wants_it(ray_executor):
+    (outcome,) = ray_executor.map_unordered(square, [1], ray_executor.keep("a test", damaged))
+    assert type(outcome.error) is StoreError
+    assert str(outcome.error) == "mine.npz: damaged"
+
+
+def squared_by_the_crew(item: int, *, device: str) -> int:
+    assert device == "cpu"
+    return item * item
+
+
+def leading(numbers: list[int], died: str | None, *, crew: Crew) -> tuple[list[int], int, int]:
+    found = list(crew.map(squared_by_the_crew, numbers))
+    if died and not Path(died).exists():
+        Path(died).touch()
+        os._exit(1)
+    return found, crew.workers, os.getpid()
+
+
+@pytest.mark.parametrize("name", ["ray", "inline"])
+def test_who_leads_has_a_crew_of_all_cpus_elsewhere(name, ray_executor):
+    executor = ray_executor if name == "ray" else InlineExecutor(Resources())
+    found, workers, process = executor.lead("a test", leading, [3, 1, 2], None, memory_bytes=1 << 60)
+    assert found == [9, 1, 4]
+    assert workers == (int(ray.cluster_resources()["CPU"]) if name == "ray" else 1)
+    assert (process == os.getpid()) == (name == "inline")
+
+
+def test_who_leads_and_dies_is_replaced_with_a_new_crew(ray_executor, tmp_path):
+    found, *_ = ray_executor.lead("a test", leading, [3, 1, 2], str(tmp_path / "died"))
+    assert (tmp_path / "died").exists()
+    assert found == [9, 1, 4]
 
 
 def name_of_task(*_, **__) -> str:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from zoo_pipeline.errors import ConfigError, StoreError, ZooError
+from zoo_pipeline.models import Layout
 from zoo_pipeline.runtime import analysis, reporting
 from zoo_pipeline.store import shares
 from zoo_pipeline.store.analyses import TABLES
@@ -85,16 +86,41 @@ def test_waves_of_a_few_rows_find_the_same_trajectories(bag, tmp_path, few):
         assert found["geometry"][name].equals(expected["geometry"][name])
 
 
-def test_ray_finds_what_this_process_finds(bag, tmp_path, few):
-    _, expected = analyzed(bag, tmp_path / "inline")
-    _, found = analyzed(bag, tmp_path / "ray", executor="ray", address="local")
+@pytest.fixture
+def large_bag(tmp_path):
+    """A folder with 404 walks of 25 steps, in two files: more than is compared each with each, in any process."""
+    layout = Layout.of({"fc1.weight": (8, 6), "fc1.bias": (8,), "fc2.weight": (4, 8), "fc2.bias": (4,)})
+    rng = np.random.default_rng(5)
+    steps = 0.02 * rng.standard_normal((404, 25, layout.dimension))
+    steps[:, 0] = rng.standard_normal((404, layout.dimension))
+    order = rng.permutation(404 * 25)
+    rows = np.cumsum(steps, axis=1).reshape(len(order), -1).astype(np.float32)[order]
+    column = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), layout.dimension)
+    table = pa.table({"weights": column, "model_id": order // 25, "epoch": order % 25})
+    table = table.replace_schema_metadata({"zoo.layout": layout.to_json()})
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for name, start in (("a", 0), ("b", 5_000)):
+        pq.write_table(table.slice(start, 5_100), folder / f"{name}.parquet", row_group_size=1_000)
+    return folder
+
+
+def test_ray_finds_what_this_process_finds(large_bag, tmp_path, capsys):
+    summaries, found = {}, {}
+    for executor in ("inline", "ray"):
+        options = {"executor": executor, "address": "local"}
+        (summaries[executor],) = analyze_into(str(tmp_path / executor), [str(large_bag)], **options).values()
+        found[executor] = tables(tmp_path / executor / "analysis/default" / f"d-{8 * 6 + 8 + 4 * 8 + 4}")
+        assert "10,100 sketched, 10,100 compared of 10,100 checkpoints" in capsys.readouterr().err
+    assert summaries["ray"]["mode"] == summaries["inline"]["mode"] == "approximate"
+    assert summaries["ray"]["exact_trajectories"] > 0.9
     for name in TABLES:
-        assert found[name].equals(expected[name]), name
-    damaged = (bag / "b.parquet").read_bytes()
+        assert found["ray"][name].equals(found["inline"][name]), name
+    damaged = (large_bag / "b.parquet").read_bytes()
     start = damaged.index(b"PAR1") + 4
-    (bag / "b.parquet").write_bytes(damaged[:start] + bytes(2000) + damaged[start + 2000 :])
+    (large_bag / "b.parquet").write_bytes(damaged[:start] + bytes(2000) + damaged[start + 2000 :])
     with pytest.raises(StoreError, match=r"b\.parquet: damaged or not Parquet"):
-        analyzed(bag, tmp_path / "not", executor="ray", address="local")
+        analyze_into(str(tmp_path / "not"), [str(large_bag)], executor="ray", address="local")
     assert not (tmp_path / "not").exists()
 
 

@@ -128,7 +128,7 @@ def test_a_tracker_that_is_down_costs_a_line_and_shows_no_password(answering, si
     assert Zoo(str(tmp_path / "run")).complete
     out, err = capfd.readouterr()
     (line,) = [line for line in err.splitlines() if line.startswith("tracking:")]
-    assert line.startswith(f"tracking: MLflow at http://127.0.0.1:{port}: cannot be told (")
+    assert line.startswith(f"tracking: MLflow at http://***@127.0.0.1:{port}: cannot be told (")
     assert "secret-word" not in out + err
 
 

@@ -34,6 +34,7 @@ def first_rows(labels):
     return first[number]
 
 
+@pytest.mark.long
 def test_the_exact_and_the_approximate_mode_agree_on_20_000_rows(trained_zoo, many):
     weights, model = many
     parts = np.array_split(weights, SHARES)

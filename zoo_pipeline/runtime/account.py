@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
 
+from zoo_pipeline.addresses import without_secrets
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.group_task import GroupResult
 from zoo_pipeline.runtime.log import attempt_of, log
@@ -18,6 +19,7 @@ from zoo_pipeline.runtime.metrics import Meter, run_tag
 from zoo_pipeline.runtime.progress import GroupNews, GroupNote, Tally, shown, tell_line
 from zoo_pipeline.runtime.training_meter import TrainingMeter
 from zoo_pipeline.store.failures import forget_failure, report_failure
+from zoo_pipeline.store.options import redacted
 from zoo_pipeline.store.pulse import BEAT_EVERY_S, beat, still
 from zoo_pipeline.store.rundir import RunDirectory
 
@@ -121,8 +123,9 @@ class Account:
         attempt = attempt_of(error) or self._meter.last_attempt(group.number)
         self._tally.end(group.number)
         self._meter.failed(group.number)
-        message = f"{type(error).__name__}: {error}".splitlines()[0]
-        text = "".join(traceback.format_exception(error))
+        # A library's words may hold the address that it was given.
+        text = redacted(without_secrets("".join(traceback.format_exception(error))))
+        message = redacted(without_secrets(f"{type(error).__name__}: {error}".splitlines()[0]))
         report = report_failure(self._run, group.number, message, text)
         self.failures.append(GroupFailure(group.number, message, text, report))
         about = {"run": self._run.root, "group": group.number, "attempt": attempt}

@@ -1,7 +1,7 @@
 """The analysis job: weights in, four tables and a summary out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -17,10 +17,10 @@ from zoo_pipeline.runtime.analysis_tables import (
     trajectories_table,
 )
 from zoo_pipeline.runtime.executor import ANALYSIS, Executor
-from zoo_pipeline.runtime.metrics import Figures, Meter, count_analysis, run_tag
+from zoo_pipeline.runtime.metrics import count_analysis, run_tag
 from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.runtime.reporting import bag_page
-from zoo_pipeline.runtime.row_tally import RowTally
+from zoo_pipeline.runtime.row_tally import BEGUN, RowNews, RowTally
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.sources import Source, count_rows, read_bags
 from zoo_pipeline.store.analyses import AnalysedPart, Analysis, check_place, write_analysis, write_parts
@@ -39,6 +39,14 @@ from zoo_pipeline.zoo import Zoo
 
 EXCHANGE_RULE = "score against copies with renumbered hidden units"
 GAP_RULE = "largest gap in the single-linkage heights, leaves at 0 included"
+ROW_BYTES = (
+    1024  # that whoever leads an analysis holds of each checkpoint: its sketch, what is known of it, its results
+)
+Tell = Callable[[RowNews], None]
+
+
+def _silent(_news: RowNews) -> None:
+    """Tell nobody."""
 
 
 def analyze_run(
@@ -49,7 +57,8 @@ def analyze_run(
     Recovery sees weights and layout alone. Models flagged as diverged are left out before it.
 
     Args:
-        executor: a run that is small enough is analysed in one call; a larger one by a crew, and merged here.
+        executor: a run that is small enough is analysed in one call; a larger one by a crew, whose results are merged
+            beside it. Here comes the summary alone.
         root: of the run.
         name: of the analysis.
         memory_bytes: for the weights of a run that is read in shares, of all workers together.
@@ -62,8 +71,7 @@ def analyze_run(
     if mode_of(zoo.rows, zoo.layout) == EXACT:
         summary = executor.call(ANALYSIS, _analyze_run_here, root, name)
     else:
-        with executor.crew() as crew:
-            summary = _analyze_run(zoo, name, crew, memory_bytes, executor.meter)
+        summary = _led(executor, zoo.rows, root, _analyze_run, root, name, memory_bytes)
     count_analysis(executor.meter, run_tag(root), summary["seconds"], summary["checkpoints"])
     return summary
 
@@ -95,18 +103,17 @@ def analyze_sources(
         StoreError: a source cannot be read, the place not be written, or nothing can be analysed.
     """
     summaries: dict[str, dict[str, Any]]
-    if count_rows(sources) <= EXACT_UP_TO:
+    if (rows := count_rows(sources)) <= EXACT_UP_TO:
         summaries = executor.call(ANALYSIS, _analyze_sources_here, sources, layout, out, name)
     else:
-        with executor.crew() as crew:
-            summaries = _analyze_sources(sources, layout, out, name, crew, memory_bytes, executor.meter)
+        summaries = _led(executor, rows, out, _analyze_sources, sources, layout, out, name, memory_bytes)
     for summary in summaries.values():
         count_analysis(executor.meter, run_tag(out), summary["seconds"], summary["checkpoints"])
     return summaries
 
 
 def analyze_zoo(
-    zoo: Zoo, crew: Crew | None = None, memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES, meter: Meter | None = None
+    zoo: Zoo, crew: Crew | None = None, memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES, tell: Tell = _silent
 ) -> Analysis:
     """Analyse an open run; the arguments are those of `analyze_bag`.
 
@@ -115,9 +122,7 @@ def analyze_zoo(
     """
     started = time.perf_counter()
     bag = zoo.bag()
-    analysis = analyze_bag(
-        bag, {"reading": time.perf_counter() - started}, crew, memory_bytes, meter, run_tag(zoo.root)
-    )
+    analysis = analyze_bag(bag, {"reading": time.perf_counter() - started}, crew, memory_bytes, tell)
     if not len(analysis.trajectories):
         raise StoreError(
             f"{zoo.root}: every model diverged or has weights that are not finite, so there is nothing to analyse; "
@@ -131,8 +136,7 @@ def analyze_bag(
     seconds: dict[str, float],
     crew: Crew | None = None,
     memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
-    meter: Meter | None = None,
-    run: str = "",
+    tell: Tell = _silent,
 ) -> Analysis:
     """Analyse checkpoints of one layout.
 
@@ -141,8 +145,7 @@ def analyze_bag(
         seconds: what the stages before took.
         crew: who works where there are too many to be compared each with each; None for this process.
         memory_bytes: as of `analyze_run`.
-        meter: told of checkpoints as they are worked on, where they are many.
-        run: tag of what is analysed, for the meter.
+        tell: told of checkpoints as they are worked on, where they are many.
     """
     # The blind part gets weights and layout, and nothing else.
     mode = mode_of(len(bag), bag.layout)
@@ -153,12 +156,14 @@ def analyze_bag(
         recovery, geometry = recover_exactly(weights, bag.layout)
     else:
         assert bag.layout is not None
-        read = partial(read_share, bag.shares)
-        tally = RowTally(len(bag), meter or Figures(), run)
-        with shown(ANALYSIS, tally):
-            recovery, geometry = recover_in_shares(
-                read, len(bag.shares), bag.layout, memory_bytes=memory_bytes, crew=crew, tell=tally.hear
-            )
+        recovery, geometry = recover_in_shares(
+            partial(read_share, bag.shares),
+            len(bag.shares),
+            bag.layout,
+            memory_bytes=memory_bytes,
+            crew=crew,
+            tell=lambda stage, rows: tell((stage, rows)),
+        )
     seconds = seconds | recovery.seconds
 
     started = time.perf_counter()
@@ -194,17 +199,29 @@ def analyze_bag(
     )
 
 
+def _led(
+    executor: Executor, rows: int, place: str, function: Callable[..., dict[str, Any]], *arguments: Any
+) -> dict[str, Any]:
+    """What the function returns that leads an analysis; how far it is is shown and counted here."""
+    tally = RowTally(rows, executor.meter, run_tag(place))
+    with shown(ANALYSIS, tally), executor.listening(tally.hear) as tell:
+        found: dict[str, Any] = executor.lead(ANALYSIS, function, *arguments, tell, memory_bytes=rows * ROW_BYTES)
+        return found
+
+
 def _analyze_run_here(root: str, name: str, *, threads: int) -> dict[str, Any]:
     with torch_threads(threads):
-        return _analyze_run(Zoo(root), name, None, DEFAULT_MEMORY_LIMIT_BYTES, None)
+        return _analyze_run(root, name, DEFAULT_MEMORY_LIMIT_BYTES, _silent, crew=None)
 
 
-def _analyze_run(zoo: Zoo, name: str, crew: Crew | None, memory_bytes: int, meter: Meter | None) -> dict[str, Any]:
+def _analyze_run(root: str, name: str, memory_bytes: int, tell: Tell, *, crew: Crew | None) -> dict[str, Any]:
+    tell((BEGUN, 0))
+    zoo = Zoo(root)
     try:
         zoo.files.check_writable()
     except StoreError as error:
         raise StoreError(f"{error}; --out DIR puts the analysis elsewhere") from None
-    analysis = analyze_zoo(zoo, crew, memory_bytes, meter)
+    analysis = analyze_zoo(zoo, crew, memory_bytes, tell)
     write_analysis(zoo.files, name, analysis)
     return analysis.summary
 
@@ -213,7 +230,7 @@ def _analyze_sources_here(
     sources: Sequence[Source], layout: Layout | None, out: str, name: str, *, threads: int
 ) -> dict[str, dict[str, Any]]:
     with torch_threads(threads):
-        return _analyze_sources(sources, layout, out, name, None, DEFAULT_MEMORY_LIMIT_BYTES, None)
+        return _analyze_sources(sources, layout, out, name, DEFAULT_MEMORY_LIMIT_BYTES, _silent, crew=None)
 
 
 def _analyze_sources(
@@ -221,10 +238,12 @@ def _analyze_sources(
     layout: Layout | None,
     out: str,
     name: str,
-    crew: Crew | None,
     memory_bytes: int,
-    meter: Meter | None,
+    tell: Tell,
+    *,
+    crew: Crew | None,
 ) -> dict[str, dict[str, Any]]:
+    tell((BEGUN, 0))
     check_place(Files(out))  # as the process sees it that writes
     started = time.perf_counter()
     parts = gather(list(read_bags(sources, layout, held=crew is None)))
@@ -239,7 +258,7 @@ def _analyze_sources(
     reading = (time.perf_counter() - started) / len(parts)
     analysed = []
     for part, bag in parts.items():
-        analysis = analyze_bag(bag, {"reading": reading}, crew, memory_bytes, meter, run_tag(out))
+        analysis = analyze_bag(bag, {"reading": reading}, crew, memory_bytes, tell)
         analysed.append(AnalysedPart(part, analysis, bag_page(bag, analysis)))
     if not any(len(part.analysis.trajectories) for part in analysed):
         raise StoreError("nothing to analyse: no checkpoint has only finite weights")

@@ -24,8 +24,10 @@ class CalibrationTask:
     capture: bool | None
 
 
-def choose_engine(plan: Plan, dataset: Dataset, executor: Executor) -> dict[str, Any]:
+def choose_engine(plan: Plan, dataset: Any, executor: Executor) -> dict[str, Any]:
     """The content of engine.json for a new run: an engine, and the trials that led to it.
+
+    The dataset is one, or what the executor keeps of it.
 
     The largest group stands for all; where groups compute differently (activation, optimiser, batch size, dropout),
     the choice may not be the fastest for each of them, but is the same for the whole run.

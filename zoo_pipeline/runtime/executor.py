@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from zoo_pipeline.runtime.metrics import Meter
-from zoo_pipeline.trajectories.crew import Crew
 
-TRAINING, ANALYSIS = "training", "analysis"  # what the work is called in messages, and in Ray's logs and dashboard
+# What the work is called in messages, and in Ray's logs and dashboard.
+DATASET, TRAINING, ANALYSIS, REPORT = "dataset", "training", "analysis", "report"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class Executor(Protocol):
         """
         ...
 
+    def keep(self, work: str, function: Callable[[], Any], /) -> Any:
+        """Call `function()` where work is done; what it returns is kept there, and may be shared with calls."""
+        ...
+
     def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:
         """A function that may be shared with calls: what they give it `heard` gets here, unless it gets lost."""
         ...
@@ -52,6 +56,13 @@ class Executor(Protocol):
         """Call `function(*arguments, threads=…)` once, with all CPUs of one machine; `work` is its name for users."""
         ...
 
-    def crew(self) -> AbstractContextManager[Crew]:
-        """Workers for an analysis that is too large for one call, with all CPUs that there are."""
+    def lead(self, work: str, function: Callable[..., Any], /, *arguments: Any, memory_bytes: int = 0) -> Any:
+        """Call `function(*arguments, crew=…)` once, with workers for it on all CPUs that there are.
+
+        Args:
+            work: its name for users.
+            function: what to call; what it returns comes here and should be small.
+            arguments: what with.
+            memory_bytes: that the call itself needs of its machine, without its workers; 0: unknown.
+        """
         ...

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.runtime.executor import Outcome
 from zoo_pipeline.runtime.metrics import Figures, Meter
 from zoo_pipeline.runtime.threads import torch_threads
-from zoo_pipeline.trajectories.crew import Alone, Crew
+from zoo_pipeline.trajectories.crew import Alone
 
 
 class InlineExecutor:
@@ -41,6 +41,10 @@ class InlineExecutor:
                 outcome = Outcome(item, error=error)
             yield outcome
 
+    def keep(self, _work: str, function: Callable[[], Any], /) -> Any:
+        """Call `function()`."""
+        return function()
+
     def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:
         """`heard` itself."""
         return nullcontext(heard)
@@ -49,8 +53,14 @@ class InlineExecutor:
         """Call `function(*arguments, threads=…)`."""
         return function(*arguments, threads=os.cpu_count() or 1)
 
-    @contextmanager
-    def crew(self) -> Iterator[Crew]:
-        """This process alone."""
+    def lead(
+        self,
+        _work: str,
+        function: Callable[..., Any],
+        /,
+        *arguments: Any,
+        memory_bytes: int = 0,  # noqa: ARG002  (placed already)
+    ) -> Any:
+        """Call `function(*arguments, crew=…)`, where the crew is this process alone."""
         with torch_threads(os.cpu_count() or 1):
-            yield Alone(self._device)
+            return function(*arguments, crew=Alone(self._device))

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from zoo_pipeline.addresses import without_secrets
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.plan import Plan
 from zoo_pipeline.version import __version__
@@ -56,7 +56,7 @@ class MlflowRun:
         from mlflow import MlflowClient
 
         self._client = MlflowClient()
-        tags = {SPEC_HASH: plan.spec_hash, PLACE: without_credentials(place), VERSION: __version__}
+        tags = {SPEC_HASH: plan.spec_hash, PLACE: without_secrets(place), VERSION: __version__}
         experiment = self._experiment()
         found = self._find(experiment, tags) if resume else None
         if found is None:
@@ -130,12 +130,3 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{before}{name}.")
         elif value is not None:
             yield f"{before}{name}", json.dumps(value) if isinstance(value, (dict, list)) else value
-
-
-def without_credentials(text: str) -> str:
-    """An address, or a text with some, without user names and passwords.
-
-    >>> without_credentials("no answer from https://me:secret@tracking.example:5000/api")
-    'no answer from https://tracking.example:5000/api'
-    """
-    return re.sub(r"//[^/@\s]+@", "//", text)

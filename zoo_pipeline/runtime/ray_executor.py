@@ -15,7 +15,6 @@ from zoo_pipeline.runtime.metrics import Meter
 from zoo_pipeline.runtime.ray_meter import RayMeter
 from zoo_pipeline.runtime.ray_words import traceback_text, unfinished
 from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
-from zoo_pipeline.trajectories.crew import Crew
 
 WINDOW_PER_SLOT = 2  # tasks submitted per task that can run, so that no worker waits for the driver
 LEAST_WINDOW = 256  # an autoscaling cluster starts with no worker and grows by what it sees waiting
@@ -46,10 +45,10 @@ class RayExecutor:
             num_gpus=gpus,
             max_calls=GPU_CALLS_PER_WORKER if gpus else 0,
             max_retries=MAX_RETRIES,
-            memory=self._granted(memory_bytes),
+            memory=_granted(memory_bytes, self._resources.num_cpus, gpus),
         )(_on_device).options(name=TRAINING)
         storage = storage_options()
-        references = [ray.put(value) for value in shared]
+        references = [value if isinstance(value, ray.ObjectRef) else ray.put(value) for value in shared]
         waiting = list(reversed(items))
         pending: dict[Any, Any] = {}
         try:
@@ -69,16 +68,6 @@ class RayExecutor:
             for reference in pending:  # only where the caller stopped early
                 ray.cancel(reference, force=True)
 
-    def _granted(self, memory_bytes: int) -> int:
-        """As much memory as a task can ask for: more than any node has would be waited for without end."""
-        wanted = {"CPU": self._resources.num_cpus, "GPU": self._resources.num_gpus}
-        fit = [
-            node["Resources"].get("memory", 0)
-            for node in ray.nodes()
-            if node["Alive"] and all(node["Resources"].get(kind, 0) >= most for kind, most in wanted.items())
-        ]
-        return int(min(memory_bytes, max(fit, default=memory_bytes)))  # no such node yet: the cluster grows
-
     def _window(self) -> int:
         """How many tasks to have submitted, by the size that the cluster has now."""
         total = ray.cluster_resources()
@@ -86,6 +75,11 @@ class RayExecutor:
         if self._resources.num_gpus:
             slots = min(slots, total.get("GPU", 0) / self._resources.num_gpus)
         return max(LEAST_WINDOW, int(WINDOW_PER_SLOT * slots))
+
+    def keep(self, work: str, function: Callable[[], Any], /) -> Any:
+        """A reference to what `function()` returns in a task; where it gets lost, the task is run again."""
+        task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(_kept).options(name=work)
+        return task.remote(function, storage_options())
 
     def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:
         """A function for tasks; `heard` gets, in a thread of this process, what they give it."""
@@ -95,14 +89,22 @@ class RayExecutor:
         """Call `function(*arguments, threads=…)` in one task that takes all CPUs of the largest machine."""
         cpus = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
         task = ray.remote(num_cpus=max(1, cpus), max_retries=MAX_RETRIES)(_with_threads).options(name=work)
-        outcome = _outcome(None, task.remote(function, storage_options(), arguments, max(1, cpus)), work)
-        if outcome.error:
-            raise outcome.error
-        return outcome.value
+        return _value(task.remote(function, storage_options(), arguments), work)
 
-    def crew(self) -> AbstractContextManager[Crew]:
-        """Aggregate actors, one for each CPU of the cluster."""
-        return aggregate_actors(max(1, int(ray.cluster_resources().get("CPU", 1))))
+    def lead(self, work: str, function: Callable[..., Any], /, *arguments: Any, memory_bytes: int = 0) -> Any:
+        """Call `function(*arguments, crew=…)` in a task; the crew are aggregate actors, one for each CPU there is."""
+        task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES, memory=_granted(memory_bytes, 1, 0))(_with_crew)
+        return _value(task.options(name=work).remote(function, storage_options(), arguments), work)
+
+
+def _granted(memory_bytes: int, cpus: float, gpus: float) -> int:
+    """As much memory as a task can ask for: more than any node has would be waited for without end."""
+    fit = [
+        node["Resources"].get("memory", 0)
+        for node in ray.nodes()
+        if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus and node["Resources"].get("GPU", 0) >= gpus
+    ]
+    return int(min(memory_bytes, max(fit, default=memory_bytes)))  # no such node yet: the cluster grows
 
 
 def _on_device(function: Callable[..., Any], storage: StorageOptions, item: Any, *shared: Any) -> Any:
@@ -111,11 +113,31 @@ def _on_device(function: Callable[..., Any], storage: StorageOptions, item: Any,
     return function(item, *shared, device="cuda" if ray.get_gpu_ids() else "cpu")
 
 
-def _with_threads(
-    function: Callable[..., Any], storage: StorageOptions, arguments: tuple[Any, ...], threads: int
-) -> Any:
+def _kept(function: Callable[[], Any], storage: StorageOptions) -> Any:
     use_storage_options(storage)
-    return function(*arguments, threads=threads)
+    return function()
+
+
+def _with_threads(function: Callable[..., Any], storage: StorageOptions, arguments: tuple[Any, ...]) -> Any:
+    use_storage_options(storage)
+    # Of this machine: on a cluster that had none yet, the task asked for one CPU and got a machine for itself.
+    here = ray.get_runtime_context().get_node_id()
+    cpus = next(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["NodeID"] == here)
+    return function(*arguments, threads=max(1, int(cpus)))
+
+
+def _with_crew(function: Callable[..., Any], storage: StorageOptions, arguments: tuple[Any, ...]) -> Any:
+    use_storage_options(storage)
+    # The CPU of this task is among them: Ray lends it to others as long as the task waits for the crew.
+    with aggregate_actors(max(1, int(ray.cluster_resources().get("CPU", 1)))) as crew:
+        return function(*arguments, crew=crew)
+
+
+def _value(reference: Any, work: str) -> Any:
+    outcome = _outcome(None, reference, work)
+    if outcome.error:
+        raise outcome.error
+    return outcome.value
 
 
 def _outcome(item: Any, reference: Any, work: str) -> Outcome:

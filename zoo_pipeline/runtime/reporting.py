@@ -12,6 +12,7 @@ from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.report import ReportData, principal_components, render
 from zoo_pipeline.report.paths import MOST_POINTS, MOST_TRAJECTORIES, evenly
+from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.store.analyses import Analysis, read_analysis
 from zoo_pipeline.store.bag import Bag
 from zoo_pipeline.store.filesystem import Files
@@ -40,6 +41,12 @@ def write_report(root: str, name: str) -> str:
         ) from None
     files.replace(REPORT, page.encode(errors="backslashreplace"))
     return files.at(REPORT)
+
+
+def report_in_job(root: str, name: str, *, threads: int) -> str:
+    """`write_report`, as executors call it."""
+    with torch_threads(threads):
+        return write_report(root, name)
 
 
 def report_data(zoo: Zoo, name: str) -> ReportData:

@@ -7,6 +7,9 @@ from threading import Lock
 from zoo_pipeline.counts import plural
 from zoo_pipeline.runtime.metrics import ANALYSIS_CHECKPOINTS, Meter
 
+BEGUN, STAGES = "begun", ("sketched", "compared")
+RowNews = tuple[str, int]  # what happened, to how many rows more
+
 
 class RowTally:
     """How far an analysis is; it is told from any thread.
@@ -22,11 +25,15 @@ class RowTally:
         self._rows, self._clock, self._started = rows, clock, clock()
         self._meter, self._run = meter, run
         self._lock = Lock()
-        self._done = {"sketched": 0, "compared": 0}
+        self._done = dict.fromkeys(STAGES, 0)
 
-    def hear(self, stage: str, rows: int) -> None:
-        """So many more rows are "sketched" or "compared"."""
+    def hear(self, news: RowNews) -> None:
+        """Take in what was done; an analysis that is begun again does all again."""
+        stage, rows = news
         with self._lock:
+            if stage == BEGUN:
+                self._done = dict.fromkeys(STAGES, 0)
+                return
             self._done[stage] += rows
         self._meter.add(ANALYSIS_CHECKPOINTS, rows, run=self._run, stage=stage)
 

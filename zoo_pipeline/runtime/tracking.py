@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
+from zoo_pipeline.addresses import without_secrets
 from zoo_pipeline.plan import Plan
-from zoo_pipeline.runtime.mlflow_run import ADDRESS, MlflowRun, parameters, without_credentials
+from zoo_pipeline.runtime.mlflow_run import ADDRESS, MlflowRun, parameters
 from zoo_pipeline.runtime.progress import tell_line
 from zoo_pipeline.runtime.training import TrainingReport
 from zoo_pipeline.store.pulse import pulse
@@ -67,7 +68,6 @@ class Tracker:
     def trained(self, report: TrainingReport) -> None:
         """Training is over, for this call."""
         self.failed = bool(report.failures)
-        self._words.put(self._progress)
         self._words.put(lambda mlflow: self._training(mlflow, report))
 
     def analysed(self, name: str) -> None:
@@ -104,14 +104,14 @@ class Tracker:
             words(self._mlflow)
         except Exception as error:  # whatever it is, it is no reason to end a zoo
             if not self._out_of_reach:
-                reason = without_credentials(f"{type(error).__name__}: {error}".splitlines()[0])[:_LONGEST_REASON]
+                reason = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])[:_LONGEST_REASON]
                 _warn(f"cannot be told ({reason}); the zoo goes on without it, and it is tried again")
             self._out_of_reach, self._given_up = True, self._ending
         else:
             self._out_of_reach = False
 
     def _begin(self, mlflow: MlflowRun) -> None:
-        tell_line("tracking", f"MLflow run {mlflow.run_id} at {without_credentials(os.environ[ADDRESS])}")
+        tell_line("tracking", f"MLflow run {mlflow.run_id} at {without_secrets(os.environ[ADDRESS])}")
         mlflow.artifact(SPEC, self._run.files.read(SPEC))
 
     def _progress(self, mlflow: MlflowRun) -> None:
@@ -156,4 +156,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _warn(text: str) -> None:
-    tell_line("tracking", f"MLflow at {without_credentials(os.environ[ADDRESS])}: {text}")
+    tell_line("tracking", f"MLflow at {without_secrets(os.environ[ADDRESS])}: {text}")

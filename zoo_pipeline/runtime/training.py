@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo_pipeline.data import Dataset
+from zoo_pipeline.datasets import RemoteDataset
 from zoo_pipeline.errors import UnfinishedError, ZooError
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.account import Account, GroupFailure, GroupWork
 from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of, members_of, overruled
-from zoo_pipeline.runtime.executor import Executor
+from zoo_pipeline.runtime.executor import DATASET, Executor
 from zoo_pipeline.runtime.group_task import GroupTask, train_and_publish
 from zoo_pipeline.runtime.progress import tell_line
 from zoo_pipeline.store.commit import ShardRecord, describe_range, published
@@ -40,8 +41,10 @@ class TrainingReport:
         return sum(work.models * work.epochs for work in self.groups) / max(self.wall_s, 1e-9)
 
 
-def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executor) -> TrainingReport:
+def train_zoo(plan: Plan, dataset: Dataset | RemoteDataset, run: RunDirectory, executor: Executor) -> TrainingReport:
     """Train what is missing of a claimed run, and declare it complete if nothing failed.
+
+    A dataset that lies elsewhere is read by a worker, and never passes through this process.
 
     Raises:
         ZooError: the run cannot be written or its data differ; ranges published before it stay.
@@ -50,7 +53,8 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     missing, records = _split_done(plan, run)
     begun = run.files.exists(ENGINE)
     # Nothing is chosen for a run that has been computed: engine.json would say what is not so.
-    engine = run.engine(lambda: choose_engine(plan, dataset, executor)) if missing else {}
+    data = executor.keep(DATASET, dataset.load) if missing and isinstance(dataset, RemoteDataset) else dataset
+    engine = run.engine(lambda: choose_engine(plan, data, executor)) if missing else {}
     if missing and begun and (line := overruled(plan, engine)):
         tell_line("training", line)
     diverged = 0
@@ -59,7 +63,7 @@ def train_zoo(plan: Plan, dataset: Dataset, run: RunDirectory, executor: Executo
     tasks = [_task(plan, run, group, engine, content) for group in _in_turn(run, missing)]
     account = Account(plan, run, missing, executor.meter)
     with account.open(), executor.listening(account.hear) as tell:
-        for outcome in executor.map_unordered(train_and_publish, tasks, dataset, tell, memory_bytes=task_bytes(plan)):
+        for outcome in executor.map_unordered(train_and_publish, tasks, data, tell, memory_bytes=task_bytes(plan)):
             # What concerns all groups, as a full disk does, ends the run; a worker that dies concerns its group.
             if isinstance(outcome.error, ZooError) and not isinstance(outcome.error, UnfinishedError):
                 raise outcome.error
