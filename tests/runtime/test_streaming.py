@@ -100,8 +100,8 @@ def large_bag(tmp_path):
     table = table.replace_schema_metadata({"zoo.layout": layout.to_json()})
     folder = tmp_path / "large"
     folder.mkdir()
-    for name, start in (("a", 0), ("b", 5_000)):
-        pq.write_table(table.slice(start, 5_100), folder / f"{name}.parquet", row_group_size=1_000)
+    for name, rows in (("a", table.slice(0, 5_000)), ("b", table.slice(5_000))):
+        pq.write_table(rows, folder / f"{name}.parquet", row_group_size=1_000)
     return folder
 
 
