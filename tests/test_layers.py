@@ -21,12 +21,12 @@ PACKAGE = ROOT / "zoo_pipeline"
 FLOORS = (
     ("cli", "submitting"),
     ("arguments", "messages"),
-    ("mending", "workflow", "planning", "tables"),
+    ("mending", "workflow", "planning", "tables", "imports"),
     ("runtime",),
-    ("zoo", "sources", "datasets"),
+    ("zoo", "sources", "datasets", "importing"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained
-    ("data", "models"),
+    ("data", "models", "formats"),
     ("recipes", "expansion", "mistakes"),
     (
         "plan",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from zoo_pipeline import mending, planning, workflow
+from zoo_pipeline import imports, mending, planning, workflow
 from zoo_pipeline.arguments import (
     AllPublished,
     AnalysisOut,
@@ -19,6 +19,8 @@ from zoo_pipeline.arguments import (
     Cpus,
     DataDir,
     ExecutorName,
+    Git,
+    GitPath,
     Gpus,
     Hours,
     Inputs,
@@ -26,6 +28,7 @@ from zoo_pipeline.arguments import (
     Log,
     Memory,
     Name,
+    NamePattern,
     Out,
     Overrides,
     Overwrite,
@@ -36,11 +39,14 @@ from zoo_pipeline.arguments import (
     Repair,
     Resume,
     Run,
+    Sources,
     Storage,
+    Strict,
     Track,
 )
 from zoo_pipeline.errors import ConfigError, ZooError
-from zoo_pipeline.messages import console, leave_if_failed, tell_training, tell_which
+from zoo_pipeline.imports import ImportOptions
+from zoo_pipeline.messages import console, leave_if_failed, tell_import, tell_training, tell_which
 from zoo_pipeline.places import JOB
 from zoo_pipeline.planning import summary_of
 from zoo_pipeline.runtime.ending import TERMINATED, Terminated
@@ -166,6 +172,28 @@ def analyze(
         console.print(f"report: {out.rstrip('/')}/analysis/{name}/{part}/report.html", soft_wrap=True)
 
 
+@app.command("import")
+def import_all(
+    out: Out,
+    sources: Sources = None,
+    pattern: NamePattern = None,
+    git: Git = None,
+    path: GitPath = None,
+    strict: Strict = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    executor: ExecutorName = "ray",
+    ray_address: RayAddress = None,
+    storage: Storage = [],  # noqa: B006
+) -> None:
+    """Make a run of anybody's checkpoints; what names say of models and epochs is kept as a claim."""
+    use_storage_options(StorageOptions.parse(storage))
+    options = ImportOptions(
+        tuple(sources or ()), out, pattern, git, path, strict, resume, overwrite, executor, ray_address
+    )
+    tell_import(imports.import_checkpoints(options))
+
+
 @app.command()
 def report(run: Run, name: Name = workflow.DEFAULT_ANALYSIS, storage: Storage = []) -> None:  # noqa: B006
     """Write the run's report.html."""
@@ -281,7 +309,7 @@ def job(command: str) -> int:
 
 def _interrupted(words: list[str]) -> str:
     """What to say to somebody who ended a command: how to go on."""
-    if words[:1] not in (["train"], ["run"]):
+    if words[:1] not in (["train"], ["run"], ["import"]):
         return "zoo: interrupted; nothing is half-written, the same command does it anew"
     again = [word for word in words if word not in ("--overwrite", "--resume")]
     script = os.environ.get(JOB)

@@ -1,6 +1,7 @@
 """What commands that train say of it on the terminal, and when they leave with an error."""
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +12,7 @@ from zoo_pipeline.tables import engine_line, training_table
 from zoo_pipeline.workflow import Options
 
 if TYPE_CHECKING:
+    from zoo_pipeline.runtime.importing import ImportReport
     from zoo_pipeline.runtime.training import TrainingReport
 
 console = Console(highlight=False, markup=False)
@@ -28,6 +30,28 @@ def tell_training(result: "TrainingReport") -> None:
     if result.groups:
         console.print(engine_line(result.engine))
         console.print(training_table(result))
+
+
+def tell_import(report: "ImportReport") -> None:
+    """Say what was imported, and what was not and why."""
+    rate = report.files / max(report.wall_s, 1e-9)
+    for run in report.runs:
+        console.print(
+            f"{run.root}: {plural(run.checkpoints, 'checkpoint')} of {plural(run.layout.dimension, 'weight')}, "
+            f"{plural(run.models, 'model')} by their names",
+            soft_wrap=True,
+        )
+    told = f"imported {plural(report.files, 'file')}, {report.wall_s:.1f} s, {rate:,.0f} files/s"
+    if report.identical:
+        told += f"; {report.identical:,} have the weights of another"
+    console.print(told, soft_wrap=True)
+    if report.refused:
+        reasons = Counter(why.partition(":")[0] for _, why in report.refused)
+        most = ", ".join(f"{times:,} {why}" for why, times in reasons.most_common(3))
+        print(
+            f"zoo: {plural(len(report.refused), 'file')} could not be read ({most}); {report.account} lists them",
+            file=sys.stderr,
+        )
 
 
 def tell_which(each: Options, runs: list[Options]) -> None:

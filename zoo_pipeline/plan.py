@@ -99,6 +99,28 @@ class Plan:
         """Bytes of all rows before compression."""
         return sum(group.raw_bytes for group in self.groups)
 
+    @property
+    def name(self) -> str:
+        """The zoo's name."""
+        return self.config.name
+
+    @property
+    def description(self) -> str:
+        """One sentence, for people."""
+        return self.config.description
+
+    def figures(self) -> dict[str, Any]:
+        """What `spec.json` says besides, for readers who do not plan."""
+        return {
+            "models": self.models,
+            "groups": len(self.groups),
+            "ranges": self.ranges,
+            "checkpoints": self.checkpoints,
+            "dimension": self.architecture.dimension,
+            "image_shape": list(self.architecture.input_shape),
+            "classes": self.facts.classes,
+        }
+
     def spec(self) -> dict[str, Any]:
         """What is trained, as plain JSON types: the hashed part of `spec.json`."""
         return scientific_spec(self.config, self.facts)
@@ -249,7 +271,7 @@ def _models(config: ZooConfig, facts: DatasetFacts, architecture: Architecture) 
     keys = [digest({**shared, "hyperparameters": described[point], "seed": seed})[:32] for seed, point in each]
     return [
         PlannedModel(model_id, key, seed, split, point)
-        for model_id, (key, split, (seed, point)) in enumerate(zip(keys, _splits(keys), each, strict=True))
+        for model_id, (key, split, (seed, point)) in enumerate(zip(keys, splits(keys), each, strict=True))
     ]
 
 
@@ -270,7 +292,7 @@ def _check_batch_size(point: Hyperparameters, facts: DatasetFacts, architecture:
         )
 
 
-def _splits(keys: Sequence[str]) -> list[str]:
+def splits(keys: Sequence[str]) -> list[str]:
     """Train, validation or test for every model: exact shares, in the order of a hash of the models' keys."""
     order = sorted(range(len(keys)), key=lambda index: digest(["split", keys[index]]))
     splits = [""] * len(keys)
