@@ -71,7 +71,7 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str]) -> Trial:
             said = json.loads(read(PARAMS))
             if not isinstance(said, dict):
                 raise ValueError(f"holds {type(said).__name__}, expected an object")
-            hyperparameters = {COLUMNS.get(name, name): value for name, value in said.items()}
+            hyperparameters = {COLUMNS.get(str(name), str(name)): value for name, value in said.items()}
         except (StoreError, ValueError, RecursionError) as error:
             troubles.append(f"{PARAMS}: {error}")
     metrics: Metrics = {}

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout
@@ -178,8 +177,11 @@ def analyze_bag(
     seconds["scoring"] = time.perf_counter() - started
 
     claims = None
+    held: dict[str, Any] = {}
     if names is not None:
-        claims = claims_table(hold_claims(known(bag.keys, "model_id"), bag.time, recovery), names)
+        findings = hold_claims(known(bag.keys, "model_id"), bag.time, recovery)
+        claims = claims_table(findings, names)
+        held = {"claims": {"models": len(findings), "agree": sum(each.agrees for each in findings)}}
     left_out = recovery.trajectory < 0
     left_out_models = np.unique(bag.model[left_out & (bag.model >= 0)])
     return Analysis(
@@ -204,11 +206,7 @@ def analyze_bag(
                 "height": recovery.cut,
                 "threshold": recovery.threshold,
             },
-            **(
-                {}
-                if claims is None
-                else {"claims": {"models": len(claims), "agree": pc.sum(claims["agrees"]).as_py() }}
-            ),
+            **held,
             "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
         },
     )
