@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError
@@ -63,8 +64,11 @@ def _claims(origins: Sequence[Origin], files: Sequence[tuple[int, str]], pattern
     paths = [name if len(origins) == 1 else shown(origins[number], name) for number, name in files]
     found = claims(paths) if pattern is None else [pattern.claim(path) or Claim() for path in paths]
     for at, (number, name) in enumerate(files):
-        if isinstance(origin := origins[number], History):  # knows better
+        origin, model = origins[number], found[at].model
+        if isinstance(origin, History):  # knows better
             found[at] = origin.claim(name)
+        elif model == ".":  # files that lie in the origin itself
+            found[at] = replace(found[at], model=origin.given.rstrip("/").rpartition("/")[2] or model)
     return found
 
 
