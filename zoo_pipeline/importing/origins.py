@@ -12,6 +12,7 @@ from typing import Protocol
 
 from zoo_pipeline.counts import binary
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.importing.cnn_zoo import CnnZoo, is_cnn_zoo
 from zoo_pipeline.store.filesystem import Files
 
 MOST_BYTES = 64 << 30  # of a file: none is read into memory that is larger
@@ -169,7 +170,7 @@ def find_origin(given: str, place: str) -> Origin:
     if not Path(place).exists():
         raise StoreError(f"{given}: there is nothing; name a folder, a file or a zip with checkpoints")
     if Path(place).is_dir():
-        return LocalFolder(given, place)
+        return CnnZoo(given, place) if is_cnn_zoo(place) else LocalFolder(given, place)
     if name.endswith(_ZIP):
         try:
             _opened(place)
