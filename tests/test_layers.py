@@ -20,7 +20,7 @@ PACKAGE = ROOT / "zoo_pipeline"
 # Rooms of the package, top floor first. A room may import rooms of its own floor (without circles) and of those below.
 FLOORS = (
     ("cli", "submitting"),
-    ("arguments", "messages"),
+    ("arguments", "messages", "elsewhere"),
     ("mending", "workflow", "planning", "tables", "imports"),
     ("runtime",),
     ("zoo", "sources", "datasets", "importing"),
@@ -40,10 +40,12 @@ FLOORS = (
         "architecture",
         "addresses",
         "counts",
+        "digests",
         "hyperparameters",
         "places",
         "dataset_facts",
         "errors",
+        "splits",
         "stopwatch",
         "version",
     ),

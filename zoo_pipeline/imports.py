@@ -11,7 +11,7 @@ from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.places import absolute
 
 if TYPE_CHECKING:
-    from zoo_pipeline.importing.origins import Origin
+    from zoo_pipeline.importing.origins import FileOrigin
     from zoo_pipeline.runtime.importing import ImportReport
 
 
@@ -62,13 +62,13 @@ def import_checkpoints(options: ImportOptions) -> "ImportReport":
         )
 
 
-def _origins(options: ImportOptions) -> "list[Origin]":
+def _origins(options: ImportOptions) -> "list[FileOrigin]":
     from zoo_pipeline.importing.history import History
     from zoo_pipeline.importing.origins import find_origin
 
     if (options.git is None) != (options.path is None):
         raise ConfigError("--git REPO --path PATTERN: belong together; say both")
-    origins: list[Origin] = [find_origin(given, absolute(given)) for given in _named(options.sources)]
+    origins: list[FileOrigin] = [find_origin(given, absolute(given)) for given in _named(options.sources)]
     if options.git is not None and options.path is not None:
         origins.append(History(options.git, absolute(options.git), options.path))
     if not origins:

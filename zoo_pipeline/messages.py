@@ -1,5 +1,7 @@
 """What commands that train say of it on the terminal, and when they leave with an error."""
 
+import os
+import shlex
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -8,6 +10,8 @@ import typer
 from rich.console import Console
 
 from zoo_pipeline.counts import plural
+from zoo_pipeline.places import JOB
+from zoo_pipeline.store.options import redacted
 from zoo_pipeline.tables import engine_line, training_table
 from zoo_pipeline.workflow import Options
 
@@ -71,3 +75,15 @@ def leave_if_failed(results: "list[TrainingReport]") -> None:
     if failures:
         print(f"zoo: {plural(len(failures), 'group')} failed; train or run with --resume tries again", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def tell_interrupted(words: list[str]) -> None:
+    """Say to somebody who ended a command how to go on."""
+    if words[:1] not in (["train"], ["run"], ["import"]):
+        print("zoo: interrupted; nothing is half-written, the same command does it anew", file=sys.stderr)
+        return
+    again = [word for word in words if word not in ("--overwrite", "--resume")]
+    script = os.environ.get(JOB)
+    told = redacted(shlex.join([*(script.split() if script else ["zoo", words[0]]), *again[1:], "--resume"]))
+    how = "To go on, submit it again" if script else "To go on"
+    print(f"zoo: interrupted; what is published stays. {how}: {told}", file=sys.stderr)

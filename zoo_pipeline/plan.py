@@ -4,8 +4,6 @@ Pure: no ray, no torch, no I/O. The same configuration and facts give the same p
 trained already, so that a resumed run and a retried task mean the same files.
 """
 
-import hashlib
-import json
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,16 +12,17 @@ from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.config import ZooConfig
 from zoo_pipeline.counts import plural
 from zoo_pipeline.dataset_facts import DatasetFacts
+from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.points import points, seeds
 from zoo_pipeline.ranges import ROW_ELEMENTS, EpochRange, cut, most_models, shard_name
+from zoo_pipeline.splits import splits
 
 FORMAT_VERSION = 1
 SCALAR_BYTES = 32  # of a checkpoint row beside its weights: two int32, one int64, four float32
 MAX_GROUPS = 100_000  # five digits in a shard's name
 MAX_SHARDS = 2_000_000  # all are listed in the manifest, and looked at when a run is gone on with
-SPLITS = (("train", 0.70), ("validation", 0.15), ("test", 0.15))
 
 
 @dataclass(frozen=True)
@@ -210,11 +209,6 @@ def train_rows(facts: DatasetFacts, fraction: float) -> int:
     return max(1, round(fraction * facts.train_rows))
 
 
-def digest(value: Any) -> str:
-    """sha256 (hex) of plain JSON types in canonical form."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
 def _check_groups(models: int, groups: int, ranges: int) -> None:
     if groups > MAX_GROUPS:
         raise ConfigError(
@@ -290,17 +284,3 @@ def _check_batch_size(point: Hyperparameters, facts: DatasetFacts, architecture:
             f"where {architecture.name} ends in one pixel per image, its BatchNorm needs 2; "
             f"use another batch size, or larger images by zoo.model.image_side"
         )
-
-
-def splits(keys: Sequence[str]) -> list[str]:
-    """Train, validation or test for every model: exact shares, in the order of a hash of the models' keys."""
-    order = sorted(range(len(keys)), key=lambda index: digest(["split", keys[index]]))
-    splits = [""] * len(keys)
-    start, share = 0, 0.0
-    for name, part in SPLITS:
-        share += part
-        end = round(share * len(keys))
-        for index in order[start:end]:
-            splits[index] = name
-        start = end
-    return splits

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from zoo_pipeline.importing.group import ImportedShard
 from zoo_pipeline.importing.plan import ImportPlan
-from zoo_pipeline.importing.trials import Trial
+from zoo_pipeline.importing.trials import TrialNotes
 from zoo_pipeline.store.schema import METRIC_NAMES
 from zoo_pipeline.store.schema import MODELS as MODELS_SCHEMA
 
@@ -21,7 +21,7 @@ _COLUMNS = ("model_id", "model_key", "group", "name", "split", "status", *METRIC
 
 def models_table(plan: ImportPlan, shards: Sequence[ImportedShard]) -> pa.Table:
     """One row per model, in the order of the ids; hyperparameters in columns of the types that they have."""
-    trials: dict[int, Trial] = {}
+    trials: dict[int, TrialNotes] = {}
     last: dict[int, tuple[int, dict[str, float | None]]] = {}
     first_group: dict[int, int] = {}
     diverged: set[int] = set()

@@ -1,7 +1,7 @@
-"""The Small CNN Zoo (Unterthiner et al., arXiv 2002.11448) as an origin: three files that are read as a tree of trials.
+"""The Small CNN Zoo (Unterthiner et al., arXiv 2002.11448) as an origin: three files, read as a tree of trials.
 
-`weights.npy` has a row for each checkpoint, `metrics.csv` (or `.csv.gz`) what is known of it, `layout.csv` which columns
-are which tensor. Of the tensors of a network of TensorFlow, shapes and values stay as they are.
+`weights.npy` has a row for each checkpoint, `metrics.csv` (or `.csv.gz`) what is known of it, `layout.csv` which
+columns are which tensor. Of the tensors of a network of TensorFlow, shapes and values stay as they are.
 """
 
 import ast
@@ -63,7 +63,7 @@ class CnnZoo:
     path: str
 
     def names(self) -> dict[str, int]:
-        """As `Origin` says: `MODEL/checkpoint_000020/row.npz`, and `params.json` and `result.json` of each model."""
+        """As `FileOrigin` says: `MODEL/checkpoint_000020/row.npz`, and each model's `params.json` and `result.json`."""
         tables = _tables(self.path)
         size = 4 * tables.weights.shape[1]
         names: dict[str, int] = {}
@@ -73,7 +73,7 @@ class CnnZoo:
         return names
 
     def read(self, name: str) -> bytes:
-        """As `Origin` says."""
+        """As `FileOrigin` says."""
         tables = _tables(self.path)
         model, _, file = name.partition("/")
         if file == PARAMS:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.formats import read_state
-from zoo_pipeline.importing.origins import Origin
+from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import ImportedGroup, ImportedRow
-from zoo_pipeline.importing.trials import Trial, read_trial
+from zoo_pipeline.importing.trials import TrialNotes, read_trial
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.commit import ShardRecord
 from zoo_pipeline.store.rundir import RunDirectory
@@ -63,7 +63,7 @@ class ImportedShard:
     """
 
     record: ShardRecord
-    trials: dict[int, Trial]
+    trials: dict[int, TrialNotes]
     last: dict[int, tuple[int, dict[str, float | None]]]
     diverged: list[int]
     contents: bytes
@@ -73,7 +73,7 @@ class ImportedShard:
     resumed: bool = False
 
 
-def import_group(task: ImportTask, origins: Sequence[Origin], *, device: str) -> ImportedShard:  # noqa: ARG001
+def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str) -> ImportedShard:  # noqa: ARG001
     """Read a group's files and publish its shard, or find it published.
 
     Raises:
@@ -113,7 +113,7 @@ def imported_schema(layout: Layout) -> pa.Schema:
 
 
 def _read(
-    task: ImportTask, origins: Sequence[Origin], trials: dict[int, Trial]
+    task: ImportTask, origins: Sequence[FileOrigin], trials: dict[int, TrialNotes]
 ) -> tuple[pa.Table, list[list[str]], Counter[tuple[str, str]]]:
     rows = task.group.rows
     weights = np.empty((len(rows), task.layout.dimension), np.float32)
@@ -141,7 +141,7 @@ def _read(
 
 
 def _columns(
-    rows: list[ImportedRow], weights: NDArray[np.float32], files: list[str], trials: dict[int, Trial]
+    rows: list[ImportedRow], weights: NDArray[np.float32], files: list[str], trials: dict[int, TrialNotes]
 ) -> list[pa.Array]:
     known = [trials[row.model_id].metrics.get(row.epoch, {}) if row.model_id in trials else {} for row in rows]
     scalars = {
@@ -158,7 +158,7 @@ def _columns(
     return [*(pa.array(values, types[name]) for name, values in scalars.items()), vectors]
 
 
-def _found(run: RunDirectory, task: ImportTask, trials: dict[int, Trial]) -> ImportedShard:
+def _found(run: RunDirectory, task: ImportTask, trials: dict[int, TrialNotes]) -> ImportedShard:
     """The facts of a shard that is there."""
     name = task.group.shard
     footer = read_footer(run.files, name)
@@ -176,7 +176,7 @@ def _described(
     task: ImportTask,
     table: pa.Table,
     footer: dict[str, Any],
-    trials: dict[int, Trial],
+    trials: dict[int, TrialNotes],
     size: int,
     sha256: str,
     *,
@@ -208,11 +208,11 @@ def _diverged(table: pa.Table) -> list[int]:
     return [int(model_id) for model_id in np.unique(table["model_id"].to_numpy()[lost]) if model_id >= 0]
 
 
-def _trial(origin: Origin, folder: str, present: frozenset[str]) -> Trial:
+def _trial(origin: FileOrigin, folder: str, present: frozenset[str]) -> TrialNotes:
     return read_trial(lambda name: origin.read(f"{folder}/{name}" if folder not in ("", ".") else name), present)
 
 
-def shown(origin: Origin, name: str) -> str:
+def shown(origin: FileOrigin, name: str) -> str:
     """What a file is called in tables and messages: its place as the user names it."""
     given = origin.given.rstrip("/")
     return given if given.endswith(f"/{name}") or given == name else f"{given}/{name}"

@@ -31,7 +31,7 @@ class History:
     pattern: str
 
     def names(self) -> dict[str, int]:
-        """As `Origin` says; the sizes are not known beforehand."""
+        """As `FileOrigin` says; the sizes are not known beforehand."""
         return dict.fromkeys(self._versions, 0)
 
     def claim(self, name: str) -> Claim:
@@ -40,7 +40,7 @@ class History:
         return Claim(path, int(version.partition("-")[0]))
 
     def read(self, name: str) -> bytes:
-        """As `Origin` says."""
+        """As `FileOrigin` says."""
         data = self._git("cat-file", "blob", self._versions[name])
         if data.startswith(_POINTER):
             raise StoreError("a pointer of Git LFS, whose file is elsewhere; git lfs fetch --all, and name its folder")

@@ -20,7 +20,7 @@ _ZIP = ".zip"
 _NUMBERS = re.compile("([0-9]{1,18})")
 
 
-class Origin(Protocol):
+class FileOrigin(Protocol):
     """Files by name; can be pickled, and read by any process that sees the place.
 
     Attributes:
@@ -60,7 +60,7 @@ class LocalFolder:
     links: list[str] = field(default_factory=list, compare=False)
 
     def names(self) -> dict[str, int]:
-        """As `Origin` says; files that begin with a dot, and what is no regular file, are left out."""
+        """As `FileOrigin` says; files that begin with a dot, and what is no regular file, are left out."""
         if self.only:
             return {self.only: Path(self.path, self.only).stat().st_size}
         found: dict[str, int] = {}
@@ -92,7 +92,7 @@ class LocalFolder:
             found[name] = about.st_size
 
     def read(self, name: str) -> bytes:
-        """As `Origin` says."""
+        """As `FileOrigin` says."""
         try:
             with Path(self.path, name).open("rb", buffering=0) as file:
                 about = os.fstat(file.fileno())
@@ -113,12 +113,12 @@ class RemoteFolder:
     only: str = ""
 
     def names(self) -> dict[str, int]:
-        """As `Origin` says."""
+        """As `FileOrigin` says."""
         files = Files(self.address)
         return {self.only: files.size(self.only)} if self.only else dict(sorted(files.below().items()))
 
     def read(self, name: str) -> bytes:
-        """As `Origin` says."""
+        """As `FileOrigin` says."""
         files = Files(self.address)
         _check_size(files.size(name))
         return files.read(name)
@@ -132,12 +132,12 @@ class Archive:
     path: str
 
     def names(self) -> dict[str, int]:
-        """As `Origin` says."""
+        """As `FileOrigin` says."""
         infos = _opened(self.path).infolist()
         return {info.filename: info.file_size for info in infos if not info.is_dir() and _is_seen(info.filename)}
 
     def read(self, name: str) -> bytes:
-        """As `Origin` says; no more is unpacked than the archive says that the file has."""
+        """As `FileOrigin` says; no more is unpacked than the archive says that the file has."""
         archive = _opened(self.path)
         try:
             info = archive.getinfo(name)
@@ -151,7 +151,7 @@ class Archive:
         return data
 
 
-def find_origin(given: str, place: str) -> Origin:
+def find_origin(given: str, place: str) -> FileOrigin:
     """What lies at a place.
 
     Args:
@@ -180,7 +180,7 @@ def find_origin(given: str, place: str) -> Origin:
     return LocalFolder(given, folder or "/", name)
 
 
-def below(origin: Origin) -> Iterator[tuple[str, int]]:
+def below(origin: FileOrigin) -> Iterator[tuple[str, int]]:
     """Names and sizes of an origin's files, in the order of the names, numbers in them counted as such."""
     yield from sorted(origin.names().items(), key=lambda item: natural(item[0]))
 

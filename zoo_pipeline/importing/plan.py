@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from zoo_pipeline.digests import digest
 from zoo_pipeline.importing.names import Claim
 from zoo_pipeline.importing.origins import natural
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.plan import FORMAT_VERSION, MAX_GROUPS, SCALAR_BYTES, digest, splits
+from zoo_pipeline.plan import FORMAT_VERSION, MAX_GROUPS, SCALAR_BYTES
 from zoo_pipeline.ranges import shard_name
+from zoo_pipeline.splits import splits
 
 GROUP_BYTES = 64 << 20  # of weights, at most, but for a single row
 GROUP_ROWS = 8_192

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from zoo_pipeline.counts import plural
+from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.importing.group import shown
 from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.names import Claim, Pattern, claims
-from zoo_pipeline.importing.origins import Origin
+from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import FoundFile, ImportedRow, ImportPlan, plan_import
 from zoo_pipeline.importing.survey import Listing, Shapes
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.plan import digest
 from zoo_pipeline.store.bag import part_name
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import IMPORT
@@ -22,7 +22,7 @@ MOST_RUNS = 1_000
 
 
 def plan_runs(
-    origins: Sequence[Origin],
+    origins: Sequence[FileOrigin],
     listing: Listing,
     pattern: Pattern | None,
     by_shapes: dict[Shapes, list[tuple[int, str]]],
@@ -59,7 +59,7 @@ def plan_runs(
     return plans
 
 
-def _claims(origins: Sequence[Origin], files: Sequence[tuple[int, str]], pattern: Pattern | None) -> list[Claim]:
+def _claims(origins: Sequence[FileOrigin], files: Sequence[tuple[int, str]], pattern: Pattern | None) -> list[Claim]:
     """What the names say; where there are several origins, a model's name begins with the origin's."""
     paths = [name if len(origins) == 1 else shown(origins[number], name) for number, name in files]
     found = claims(paths) if pattern is None else [pattern.claim(path) or Claim() for path in paths]
@@ -105,12 +105,12 @@ def trials_of(listing: Listing, rows: Sequence[ImportedRow]) -> Iterator[tuple[i
                 break
 
 
-def place_of(origins: Sequence[Origin], file: tuple[int, str]) -> str:
+def place_of(origins: Sequence[FileOrigin], file: tuple[int, str]) -> str:
     """What a file is called, in messages."""
     return shown(origins[file[0]], file[1])
 
 
-def why_nothing(origins: Sequence[Origin], listing: Listing, refused: Sequence[tuple[str, str]]) -> str:
+def why_nothing(origins: Sequence[FileOrigin], listing: Listing, refused: Sequence[tuple[str, str]]) -> str:
     """Why nothing can be imported."""
     sources = ", ".join(origin.given for origin in origins)
     if not listing.files:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.formats import SUFFIXES, read_shapes
 from zoo_pipeline.importing.history import History
-from zoo_pipeline.importing.origins import Origin, below
+from zoo_pipeline.importing.origins import FileOrigin, below
 from zoo_pipeline.importing.trials import PARAMS, RESULTS, TABLE
 
 BATCH_FILES = 1_024
@@ -49,7 +49,7 @@ class Surveyed:
     refused: dict[int, str]
 
 
-def list_files(origins: Sequence[Origin]) -> Listing:
+def list_files(origins: Sequence[FileOrigin]) -> Listing:
     """All files of all origins, in the order of the origins and names.
 
     Raises:
@@ -76,7 +76,7 @@ def batches(files: Sequence[tuple[int, str]]) -> list[tuple[tuple[int, str], ...
     return [tuple(files[start : start + BATCH_FILES]) for start in range(0, len(files), BATCH_FILES)]
 
 
-def survey(batch: Iterable[tuple[int, str]], origins: Sequence[Origin], *, device: str) -> Surveyed:  # noqa: ARG001
+def survey(batch: Iterable[tuple[int, str]], origins: Sequence[FileOrigin], *, device: str) -> Surveyed:  # noqa: ARG001
     """Look at the tensors of a batch of files."""
     known: dict[Shapes, int] = {}
     of_file: list[int] = []

@@ -43,7 +43,7 @@ Metrics = dict[int, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialNotes:
     """What is known of one training run besides its weights.
 
     Attributes:
@@ -57,7 +57,7 @@ class Trial:
     troubles: tuple[str, ...] = ()
 
 
-def read_trial(read: Callable[[str], bytes], present: frozenset[str]) -> Trial:
+def read_trial(read: Callable[[str], bytes], present: frozenset[str]) -> TrialNotes:
     """Read what lies beside the checkpoints.
 
     Args:
@@ -82,7 +82,7 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str]) -> Trial:
         for name, value in line.items():
             if name in METRICS and isinstance(value, (int, float)) and not isinstance(value, bool):
                 metrics.setdefault(int(epoch), {})[METRICS[name]] = _float(value)
-    return Trial(hyperparameters, metrics, tuple(troubles))
+    return TrialNotes(hyperparameters, metrics, tuple(troubles))
 
 
 def _lines(read: Callable[[str], bytes], present: frozenset[str], troubles: list[str]) -> Iterator[dict[str, Any]]:

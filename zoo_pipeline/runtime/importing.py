@@ -11,7 +11,7 @@ from zoo_pipeline.errors import StoreError, ZooError
 from zoo_pipeline.importing.account import identical, left_out, listed, models_table
 from zoo_pipeline.importing.group import ImportedShard, ImportTask, import_group
 from zoo_pipeline.importing.names import Pattern
-from zoo_pipeline.importing.origins import Origin
+from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import ImportPlan
 from zoo_pipeline.importing.runs import place_of, places_of, plan_runs, trials_of, why_nothing
 from zoo_pipeline.importing.survey import Listing, Shapes, batches, found_in, list_files, survey
@@ -61,7 +61,7 @@ class ImportReport:
 
 def import_files(
     executor: Executor,
-    origins: Sequence[Origin],
+    origins: Sequence[FileOrigin],
     out: str,
     pattern: Pattern | None = None,
     *,
@@ -132,7 +132,7 @@ def import_files(
 
 
 def _surveyed(
-    executor: Executor, origins: Sequence[Origin], listing: Listing, tally: FileTally, *, strict: bool
+    executor: Executor, origins: Sequence[FileOrigin], listing: Listing, tally: FileTally, *, strict: bool
 ) -> tuple[dict[Shapes, list[tuple[int, str]]], list[tuple[str, str]]]:
     """The files of each list of tensors, and those that cannot be read, each in the order of the listing."""
     parts = batches(listing.files)
@@ -157,7 +157,7 @@ def _surveyed(
 
 def _imported(
     executor: Executor,
-    origins: Sequence[Origin],
+    origins: Sequence[FileOrigin],
     listing: Listing,
     plan: ImportPlan,
     root: str,

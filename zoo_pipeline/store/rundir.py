@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Protocol
 
+from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.plan import FORMAT_VERSION, digest
+from zoo_pipeline.plan import FORMAT_VERSION
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.names import lies_in
 from zoo_pipeline.version import __version__
