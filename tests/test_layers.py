@@ -26,7 +26,7 @@ FLOORS = (
     ("zoo", "sources", "datasets"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained
-    ("data", "models"),
+    ("data", "models", "formats"),
     ("recipes", "expansion", "mistakes"),
     (
         "plan",
