@@ -58,7 +58,7 @@ class PickleMachine:
         except FileRefused:
             raise
         except KeyError:
-            raise FileRefused("damaged: the pickle has an opcode, or uses what it has not kept, as none does") from None
+            raise FileRefused("damaged: the pickle has an unknown opcode, or looks up what it never kept") from None
         except (IndexError, ValueError, TypeError, AttributeError, struct.error) as error:
             raise FileRefused(f"truncated: the pickle cannot be read ({type(error).__name__})") from None
         raise FileRefused(f"too large: the pickle has more than {MOST_OPCODES:,} opcodes")
@@ -129,7 +129,7 @@ class PickleMachine:
         self._stack.append(int.from_bytes(self._take(length), "little", signed=True))
 
     def _text(self, size: int) -> None:
-        self._stack.append(str(self._take(self._number(size)), "utf-8", "surrogatepass"))
+        self._stack.append(str(self._take(self._number(size)), "utf-8"))
 
     def _old_text(self, size: int) -> None:
         self._stack.append(str(self._take(self._number(size)), "latin-1"))

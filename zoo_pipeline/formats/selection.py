@@ -56,6 +56,10 @@ def select(described: Described) -> Selection:
     kept: list[TensorEntry] = []
     first: dict[tuple[object, ...], str] = {}
     names = frozenset(entry.name for entry in described.entries)
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        raise FileRefused("damaged: a tensor's name is no Unicode text") from None
     averages = _averages(described.entries, names)
     for entry in described.entries:
         why = "moving average" if entry.name in averages else _why_not(entry, names)
@@ -87,7 +91,7 @@ def _why_not(entry: TensorEntry, names: frozenset[str]) -> str | None:
         return "buffer"
     if leaf == "bias" and len(entry.shape) == 4 and entry.shape[:2] == (1, 1) and entry.shape[2] == entry.shape[3] > 1:
         return "buffer (a causal mask, by its shape)"
-    if re.fullmatch(r"u?int\d+|bool|object|text|bits.*", entry.kind):
+    if re.fullmatch(r"u?int\d+|bool|object|text|structured|untyped|bits.*|datetime.*|timedelta.*", entry.kind):
         return f"{entry.kind}, no floating point"
     return "empty" if entry.kind in ITEM_BYTES and not prod(entry.shape) else None
 

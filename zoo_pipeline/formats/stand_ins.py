@@ -96,7 +96,7 @@ def named(module: str, name: str) -> Named:
         return Named(name, _nothing_made)
     if module == "torch" and name.isidentifier() and name.startswith(_DTYPES):
         return Named(name, _nothing_made)
-    if full in _INERT or module.partition(".")[0] in _INERT_PACKAGES:
+    if name in _INERT.get(module, ()) or module.partition(".")[0] in _INERT_PACKAGES:
         return Named(full, lambda _: Inert(full))
     raise FileRefused(f"refused: would run {full}")
 
@@ -220,24 +220,4 @@ _MADE: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": _odd("device-backed"),
 }
 _NAMED = {name: Named(name, made) for name, made in _MADE.items()}
-_INERT = frozenset(  # noqa: SIM905
-    """
-    argparse.Namespace types.SimpleNamespace copy_reg._reconstructor copyreg._reconstructor _codecs.encode
-    builtins.set builtins.frozenset builtins.list builtins.tuple builtins.int builtins.float builtins.str builtins.bool
-    builtins.object builtins.slice builtins.range builtins.complex builtins.bytearray
-    __builtin__.set __builtin__.frozenset __builtin__.list __builtin__.tuple __builtin__.int __builtin__.float
-    __builtin__.str __builtin__.bool __builtin__.object __builtin__.unicode __builtin__.long
-    collections.deque pathlib.Path pathlib.PosixPath pathlib.PurePosixPath pathlib.WindowsPath pathlib._local.PosixPath
-    pathlib._local.WindowsPath datetime.datetime datetime.date datetime.timedelta datetime.timezone
-    numpy.dtype numpy.ndarray numpy.core.multiarray.scalar numpy._core.multiarray.scalar
-    numpy.core.multiarray._reconstruct numpy._core.multiarray._reconstruct numpy._core.numeric._frombuffer
-    numpy.core.numeric._frombuffer
-    numpy.float64 numpy.float32 numpy.float16 numpy.int64 numpy.int32 numpy.bool_ numpy.bool
-    numpy.dtypes.Float64DType numpy.dtypes.Float32DType numpy.dtypes.Int64DType numpy.dtypes.Int32DType
-    torch.device torch.Tensor torch.nn.parameter.Buffer torch.serialization._get_layout torch._utils._rebuild_layout
-    torch.per_tensor_affine torch.per_tensor_symmetric torch.per_channel_affine torch.per_channel_symmetric
-    torch.per_channel_affine_float_qparams torch.strided torch.sparse_coo torch.sparse_csr torch.Generator
-    torch.contiguous_format torch.channels_last torch.preserve_format
-    """.split()
-)
 _INERT_PACKAGES = frozenset(("omegaconf", "pytorch_lightning", "lightning", "lightning_fabric", "easydict", "addict"))
