@@ -68,7 +68,8 @@ def _array(view: memoryview, name: str) -> tuple[TensorEntry, int, bool]:
     kind = _kind(dtype)
     if len(shape) > MOST_AXES or any(type(size) is not int or size < 0 for size in shape):
         raise FileRefused(f"damaged: array {name} has no sane shape")
-    if kind in ITEM_BYTES and len(view) - start < prod(map(int, shape)) * int(dtype.itemsize):
+    item_bytes: int = dtype.itemsize
+    if kind in ITEM_BYTES and len(view) - start < prod(shape) * item_bytes:
         raise FileRefused(f"truncated: array {name} has fewer bytes than its shape {shape} takes")
     strides = None
     if fortran and len(shape) > 1 and prod(shape):

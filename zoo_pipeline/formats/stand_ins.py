@@ -220,4 +220,32 @@ _MADE: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": _odd("device-backed"),
 }
 _NAMED = {name: Named(name, made) for name, made in _MADE.items()}
+_PLAIN = ("set", "frozenset", "list", "tuple", "int", "float", "str", "bool", "object", "slice", "complex", "bytearray")
+_PATHS = ("Path", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
+_INERT = {  # by module
+    "argparse": ("Namespace",),
+    "types": ("SimpleNamespace",),
+    "copyreg": ("_reconstructor",),
+    "copy_reg": ("_reconstructor",),
+    "_codecs": ("encode",),
+    "builtins": _PLAIN,
+    "__builtin__": (*_PLAIN, "unicode", "long"),
+    "collections": ("deque",),
+    "pathlib": _PATHS,
+    "pathlib._local": _PATHS,
+    "datetime": ("datetime", "date", "timedelta", "timezone"),
+    "numpy": ("dtype", "ndarray", "float64", "float32", "float16", "int64", "int32", "bool_", "bool"),
+    "numpy.core.multiarray": ("scalar", "_reconstruct"),
+    "numpy._core.multiarray": ("scalar", "_reconstruct"),
+    "numpy.core.numeric": ("_frombuffer",),
+    "numpy._core.numeric": ("_frombuffer",),
+    "numpy.dtypes": ("Float64DType", "Float32DType", "Int64DType", "Int32DType"),
+    "torch": (
+        *("device", "Tensor", "Generator", "strided", "sparse_coo", "sparse_csr", "per_tensor_affine"),
+        *("per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric", "per_channel_affine_float_qparams"),
+        *("contiguous_format", "channels_last", "preserve_format"),
+    ),
+    "torch.nn.parameter": ("Buffer",),
+    "torch.serialization": ("_get_layout",),
+}
 _INERT_PACKAGES = frozenset(("omegaconf", "pytorch_lightning", "lightning", "lightning_fabric", "easydict", "addict"))
