@@ -1,0 +1,139 @@
+"""Where in what was pickled the parameters are, and what lies beside them."""
+
+import re
+from math import prod
+from typing import Any
+
+from zoo_pipeline.formats.elements import ITEM_BYTES, c_order, elements_reached
+from zoo_pipeline.formats.stand_ins import Inert, Named, PickledTensor
+from zoo_pipeline.formats.state import Described, FileRefused, TensorEntry
+
+# Keys under which a state_dict lies, best first; moving averages are taken only where there is nothing else.
+STATE_DICTS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "params", "module", "weights"),
+    *("parameters", "policy", "model_weights", "net_state_dict", "student", "generator", "ema", "model_ema"),
+    *("ema_state_dict", "state_dict_ema", "ema_model"),
+)
+EPOCHS, STEPS = ("epoch",), ("global_step", "step", "iteration", "iter")
+OPTIMISERS = re.compile(r"optim|sched|^opt$|^opt_|_opt$|scaler|^amp$", re.IGNORECASE)
+_DEEPEST = 16
+_LARGEST_CLAIM = 1 << 63
+
+
+def describe(root: Any) -> Described:
+    """The tensors of the state_dict in what was pickled; a tensor alone is named "weights", those of a list by number.
+
+    Raises:
+        FileRefused: there is none, or a tensor reaches out of its storage.
+    """
+    if type(root) is PickledTensor:
+        root = {"weights": root}
+    if type(root) in (list, tuple) and root and all(type(item) is PickledTensor for item in root):
+        root = {str(number): item for number, item in enumerate(root)}
+    if type(root) is not dict:
+        raise FileRefused(f"not a checkpoint: it holds {_word(root)}, expected a state_dict")
+    left_out: dict[str, str] = {}
+    claims: dict[str, int] = {}
+    inner, depth = root, 0
+    while (key := _state_dict_in(inner)) is not None and depth < _DEEPEST:
+        _claim(inner, claims)
+        left_out |= {str(name): _beside(name, value) for name, value in inner.items() if _is_left(name, key, value)}
+        inner, depth = inner[key], depth + 1
+    entries: dict[str, TensorEntry] = {}
+    _flatten(inner, "", entries, left_out, set(), 0)
+    _claim(inner, claims)
+    return Described(tuple(entries.values()), left_out, claims.get("step"), claims.get("epoch"))
+
+
+def _state_dict_in(found: dict[Any, Any]) -> str | None:
+    """The key under which the state_dict is; None where this is it."""
+    for key in STATE_DICTS:
+        if type(found.get(key)) is dict and _has_tensors(found[key], set(), 0):
+            return key
+    inner = [
+        key
+        for key, value in found.items()
+        if type(value) is dict and not _is_optimiser(key, value) and _has_tensors(value, set(), 0)
+    ]
+    alone = len(inner) == 1 and type(inner[0]) is str
+    return inner[0] if alone and not any(type(value) is PickledTensor for value in found.values()) else None
+
+
+def _has_tensors(found: dict[Any, Any], seen: set[int], depth: int) -> bool:
+    if id(found) in seen or depth > _DEEPEST:
+        return False
+    seen.add(id(found))
+    return any(
+        type(value) is PickledTensor or (type(value) is dict and _has_tensors(value, seen, depth + 1))
+        for value in found.values()
+    )
+
+
+def _is_optimiser(key: Any, value: dict[Any, Any]) -> bool:
+    return (type(key) is str and OPTIMISERS.search(key) is not None) or {"state", "param_groups"} <= value.keys()
+
+
+def _claim(found: dict[Any, Any], claims: dict[str, int]) -> None:
+    for claim, keys in (("epoch", EPOCHS), ("step", STEPS)):
+        for key in keys:
+            value = found.get(key)
+            if type(value) is int and 0 <= value < _LARGEST_CLAIM:
+                claims.setdefault(claim, value)
+
+
+def _is_left(name: Any, taken: str, value: Any) -> bool:
+    return name != taken and not (name in EPOCHS + STEPS and type(value) is int)
+
+
+def _beside(name: Any, value: Any) -> str:
+    if type(value) is dict:
+        if _is_optimiser(name, value):
+            return "optimiser state"
+        return "beside the parameters" if _has_tensors(value, set(), 0) else "dict, no tensor"
+    if type(value) in (list, tuple) and type(name) is str and OPTIMISERS.search(name):
+        return "optimiser state"
+    return "beside the parameters" if type(value) is PickledTensor else f"{_word(value)}, no tensor"
+
+
+def _flatten(
+    found: dict[Any, Any],
+    prefix: str,
+    entries: dict[str, TensorEntry],
+    left_out: dict[str, str],
+    seen: set[int],
+    depth: int,
+) -> None:
+    if id(found) in seen or depth > _DEEPEST:
+        left_out[prefix.removesuffix(".")] = "the same dictionary again, or one in too many others"
+        return
+    seen.add(id(found))
+    for key, value in found.items():
+        name = f"{prefix}{key.name if type(key) in (Inert, Named) else key}"
+        if name in entries:
+            raise FileRefused(f"two tensors: both are named {name}")
+        if type(value) is PickledTensor:
+            entries[name] = _entry(name, value)
+        elif type(value) is dict and value and not _is_optimiser(key, value):
+            _flatten(value, f"{name}.", entries, left_out, seen, depth + 1)
+        else:
+            left_out[name] = _beside(key, value)
+
+
+def _entry(name: str, tensor: PickledTensor) -> TensorEntry:
+    """A tensor whose place within its storage has been checked, if its values can be parameters."""
+    held = tensor.storage
+    if held is None or tensor.kind not in ITEM_BYTES:
+        return TensorEntry(name, tensor.shape, tensor.kind)
+    size = ITEM_BYTES[tensor.kind]
+    held_count = held.length * held.item_bytes // size
+    start = held.start + tensor.offset
+    if start + elements_reached(tensor.shape, tensor.strides) > held_count:
+        raise FileRefused(f"damaged: tensor {name} reaches beyond its storage of {held_count:,} elements")
+    if prod(tensor.shape) > held_count:
+        raise FileRefused(f"damaged: tensor {name} has more elements than its storage of {held_count:,}")
+    strides = None if c_order(tensor.shape, tensor.strides) else tensor.strides
+    return TensorEntry(name, tensor.shape, tensor.kind, held.key, start, strides)
+
+
+def _word(value: Any) -> str:
+    return value.name if type(value) in (Inert, Named) else type(value).__name__
