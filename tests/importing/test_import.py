@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from tests.importing.conftest import state
 from zoo_pipeline.cli import main
@@ -177,6 +178,27 @@ def test_a_pattern_names_models_and_epochs(zoo, tmp_path):
     found = imported(str(folder), "--out", str(tmp_path / "run"), "--pattern", "{epoch}/of-{model}.pth")
     np.testing.assert_array_equal(found.weights(), zoo.weights())
     assert found.models["name"].to_pylist() == [str(at) for at in range(6)]
+
+
+def test_folders_of_hugging_faces_trainer_are_read_with_their_indices(zoo, tmp_path):
+    folder = tmp_path / "trainer"
+    for row, values in zip(zoo.checkpoints([3]).to_pylist(), zoo.weights([3]), strict=True):
+        place = folder / f"checkpoint-{100 * row['epoch']}"
+        place.mkdir(parents=True)
+        tensors = {name: tensor.numpy() for name, tensor in state(zoo, values).items()}
+        files = {name: f"model-{at + 1:05d}-of-00004.safetensors" for at, name in enumerate(tensors)}
+        for name, file in files.items():
+            save_file({name: tensors[name]}, place / file)
+        (place / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+        torch.save({"state": {}}, place / "optimizer.pt")
+        (place / "trainer_state.json").write_text("{}")
+    found = imported(str(folder), "--out", str(tmp_path / "run"))
+    np.testing.assert_array_equal(found.weights(), zoo.weights([3]))
+    assert found.checkpoints()["step"].to_pylist() == [0, 100, 200, 300]
+    assert set(found.checkpoints()["epoch"].to_pylist()) == {-1}
+    assert main(["analyze", str(tmp_path / "run"), *INLINE]) == 0
+    summary = json.loads((tmp_path / "run/analysis/default/summary.json").read_text())
+    assert summary["claims"] == {"models": 1, "agree": 1}
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

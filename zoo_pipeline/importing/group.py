@@ -12,9 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.formats import read_state
 from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import ImportedGroup, ImportedRow
+from zoo_pipeline.importing.reading import state_of
 from zoo_pipeline.importing.trials import TrialNotes, read_trial
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.commit import ShardRecord
@@ -123,7 +123,7 @@ def _read(
     for row in rows:
         origin = origins[row.file.origin]
         try:
-            state = read_state(origin.read(row.file.name), row.file.name)
+            state = state_of(origin, row.file.name)
             task.layout.flatten(state.tensors, weights[len(kept)])
         except StoreError as error:
             refused.append([shown(origin, row.file.name), str(error)])

@@ -12,7 +12,8 @@ from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.names import Claim, Pattern, claims
 from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import FoundFile, ImportedRow, ImportPlan, plan_import
-from zoo_pipeline.importing.survey import Listing, Shapes
+from zoo_pipeline.importing.reading import Shapes
+from zoo_pipeline.importing.survey import Listing
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.bag import part_name
 from zoo_pipeline.store.filesystem import Files

@@ -1,19 +1,21 @@
 """The survey of an import: which files there are, and which tensors each of them has. No values are read."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.formats import SUFFIXES, read_shapes
+from zoo_pipeline.formats import SUFFIXES
 from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.origins import FileOrigin, below
+from zoo_pipeline.importing.reading import INDEX_SUFFIX, Shapes, shapes_of
 from zoo_pipeline.importing.trials import PARAMS, RESULTS, TABLE
 
 BATCH_FILES = 1_024
-Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 # Beside checkpoints, in formats of checkpoints, and none: of Ray Tune, of Hugging Face's Trainer, of Lightning.
 _NO_CHECKPOINTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "trainer_state", "hparams", ".")
+_PART = re.compile(r"-\d{5}-of-\d{5}\.(?:safetensors|bin)$")
 _BESIDE = frozenset((PARAMS, RESULTS, TABLE))
 
 
@@ -62,7 +64,11 @@ def list_files(origins: Sequence[FileOrigin]) -> Listing:
             if path.name in _BESIDE:
                 place = (number, str(path.parent))
                 listing.beside[place] = listing.beside.get(place, frozenset()) | {path.name}
-            elif path.suffix.lower() in SUFFIXES and not path.name.startswith(_NO_CHECKPOINTS):
+            elif _PART.search(path.name):
+                continue  # its index stands for it
+            elif path.name.endswith(INDEX_SUFFIX) or (
+                path.suffix.lower() in SUFFIXES and not path.name.startswith(_NO_CHECKPOINTS)
+            ):
                 listing.files.append((number, name))
             else:
                 kind = path.suffix or path.name
@@ -83,7 +89,7 @@ def survey(batch: Iterable[tuple[int, str]], origins: Sequence[FileOrigin], *, d
     refused: dict[int, str] = {}
     for at, (number, name) in enumerate(batch):
         try:
-            shapes = read_shapes(origins[number].read(name), name)
+            shapes = shapes_of(origins[number], name)
         except StoreError as error:
             refused[at] = str(error)
             of_file.append(-1)

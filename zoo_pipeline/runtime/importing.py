@@ -13,8 +13,9 @@ from zoo_pipeline.importing.group import ImportedShard, ImportTask, import_group
 from zoo_pipeline.importing.names import Pattern
 from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import ImportPlan
+from zoo_pipeline.importing.reading import Shapes
 from zoo_pipeline.importing.runs import place_of, places_of, plan_runs, trials_of, why_nothing
-from zoo_pipeline.importing.survey import Listing, Shapes, batches, found_in, list_files, survey
+from zoo_pipeline.importing.survey import Listing, batches, found_in, list_files, survey
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.runtime.executor import IMPORT, Executor
 from zoo_pipeline.runtime.file_tally import FileTally
