@@ -1,6 +1,7 @@
 """`zoo import` from Python: checkpoints of anybody's become a run."""
 
 import glob
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,9 @@ def import_checkpoints(options: ImportOptions) -> "ImportReport":
     origins = _origins(options)
     out = absolute(options.out)
     for origin in origins:
-        path = getattr(origin, "path", getattr(origin, "address", ""))
-        if f"{out.rstrip('/')}/".startswith(f"{path}/") and not getattr(origin, "only", ""):
+        path = getattr(origin, "path", "")
+        inside = path and f"{os.path.realpath(out)}/".startswith(f"{os.path.realpath(path)}/")
+        if inside and "://" not in out and not getattr(origin, "only", ""):
             raise ConfigError(f"--out {options.out}: lies in {origin.given}, which is imported; name another place")
     with open_executor(options.executor, Resources(), options.ray_address) as executor:
         return import_files(

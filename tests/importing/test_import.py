@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -107,6 +108,41 @@ def test_what_cannot_be_read_is_listed_and_the_rest_imported(tree, tmp_path, cap
     assert not (tmp_path / "strict").exists()
 
 
+class Harm:
+    """What runs a command where it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_what_would_run_is_refused_and_does_not(tree, tmp_path):
+    marker = tmp_path / "ran"
+    torch.save({"weight": Harm(marker)}, tree / "new.pt")
+    torch.save({"weight": Harm(marker)}, tree / "old.pt", _use_new_zipfile_serialization=False)
+    (tree / "raw.pt").write_bytes(pickle.dumps(Harm(marker)))
+    imported(str(tree), "--out", str(tmp_path / "run"))
+    lines = account(tmp_path / "run")["unreadable"]["listed"]
+    assert [line["file"] for line in lines] == [f"{tree}/{name}.pt" for name in ("new", "old", "raw")]
+    assert all(line["why"].startswith("refused: ") for line in lines), lines
+    assert not marker.exists()
+
+
+def test_what_the_file_itself_says_counts_where_its_name_says_nothing(zoo, tmp_path):
+    folder = tmp_path / "all" / "mine"
+    folder.mkdir(parents=True)
+    for name, epoch in (("a", 3), ("b", 1), ("c", 2)):
+        saved = {"state_dict": state(zoo, zoo.weights([0], [epoch])[0]), "epoch": epoch, "global_step": 10 * epoch}
+        torch.save(saved, folder / f"{name}.pt")
+    pattern = ["--pattern", "{model}/{*}.pt"]
+    found = imported(str(tmp_path / "all"), "--out", str(tmp_path / "run"), *pattern)
+    assert found.checkpoints()["epoch"].to_pylist() == [1, 2, 3]
+    assert found.checkpoints()["step"].to_pylist() == [10, 20, 30]
+    np.testing.assert_array_equal(found.weights(), zoo.weights([0], [1, 2, 3]))
+
+
 def test_nothing_to_import_is_an_error_that_writes_nothing(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/readme.txt").write_text("hello")
@@ -116,6 +152,7 @@ def test_nothing_to_import_is_an_error_that_writes_nothing(tmp_path, capsys):
         ([], "no SOURCE is named"),
         ([str(tmp_path / "*.pt")], "matches nothing"),
         (["--git", str(tmp_path)], "--git REPO --path PATTERN: belong together"),
+        ([f"{tmp_path}/empty/.."], "lies in"),
         ([str(tmp_path / "empty"), "--pattern", "{modell}"], "expected {model}, {epoch}, {step} or {*}"),
     ):
         assert main(["import", *words, "--out", str(tmp_path / "run"), *INLINE]) == 2

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.formats import State
 from zoo_pipeline.importing.origins import FileOrigin
-from zoo_pipeline.importing.plan import ImportedGroup, ImportedRow
+from zoo_pipeline.importing.plan import MOST_EPOCHS, MOST_STEPS, UNKNOWN, ImportedGroup, ImportedRow, known_number
 from zoo_pipeline.importing.reading import state_of
 from zoo_pipeline.importing.trials import TrialNotes, read_trial
 from zoo_pipeline.models.layout import Layout
@@ -86,7 +87,7 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
         table, refused, left_out = _read(task, origins, trials)
         footer = {
             "group": task.group.number,
-            "range": task.group.range,
+            "range": _range(table),
             "spec_hash": task.spec_hash,
             "rows": len(table),
             "diverged": _diverged(table),
@@ -132,12 +133,20 @@ def _read(
             refused.append([shown(origin, row.file.name), "was changed while it was imported; import it again"])
             continue
         left_out.update(state.left_out.items())
-        kept.append(row)
-    table = pa.Table.from_arrays(
-        _columns(kept, weights[: len(kept)], [shown(origins[row.file.origin], row.file.name) for row in kept], trials),
-        schema=imported_schema(task.layout),
-    )
-    return table, refused, left_out
+        kept.append(_with_own(row, state))
+    order = sorted(range(len(kept)), key=lambda at: (kept[at].model_id, kept[at].epoch, kept[at].step))
+    weights = weights[: len(kept)] if order == list(range(len(kept))) else weights[order]
+    ordered = [kept[at] for at in order]
+    files = [shown(origins[row.file.origin], row.file.name) for row in ordered]
+    columns = _columns(ordered, weights, files, trials)
+    return pa.Table.from_arrays(columns, schema=imported_schema(task.layout)), refused, left_out
+
+
+def _with_own(row: ImportedRow, state: State) -> ImportedRow:
+    """The row, with what the file itself says of its epoch and step where its name says neither."""
+    if row.epoch >= 0 or row.step >= 0:
+        return row
+    return replace(row, epoch=known_number(state.epoch, MOST_EPOCHS), step=known_number(state.step, MOST_STEPS))
 
 
 def _columns(
@@ -199,6 +208,12 @@ def _described(
         left_out={(str(what), str(why)): int(times) for what, why, times in footer["left_out"]},
         resumed=resumed,
     )
+
+
+def _range(table: pa.Table) -> list[int]:
+    """First and last epoch of the rows; unknown where there are none."""
+    epochs = table["epoch"].to_numpy()
+    return [int(epochs.min()), int(epochs.max())] if len(epochs) else [UNKNOWN, UNKNOWN]
 
 
 def _diverged(table: pa.Table) -> list[int]:

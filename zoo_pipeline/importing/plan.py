@@ -60,12 +60,6 @@ class ImportedGroup:
         """Its name below the run."""
         return shard_name(self.number, 0, 0, whole=True)
 
-    @property
-    def range(self) -> list[int]:
-        """First and last epoch."""
-        epochs = [row.epoch for row in self.rows]
-        return [min(epochs), max(epochs)]
-
 
 @dataclass(frozen=True)
 class ImportPlan:
@@ -134,8 +128,8 @@ def plan_import(
         ImportedRow(
             file,
             UNKNOWN if file.claim.model is None else number[file.claim.model],
-            _known(file.claim.epoch, MOST_EPOCHS),
-            _known(file.claim.step, MOST_STEPS),
+            known_number(file.claim.epoch, MOST_EPOCHS),
+            known_number(file.claim.step, MOST_STEPS),
         )
         for file in files
     ]
@@ -144,7 +138,8 @@ def plan_import(
     return ImportPlan(name, description, layout, tuple(models), groups, origin)
 
 
-def _known(said: int | None, most: int) -> int:
+def known_number(said: int | None, most: int) -> int:
+    """What is said, if its column holds it; else −1."""
     return UNKNOWN if said is None or said > most else said
 
 
