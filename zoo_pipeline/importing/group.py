@@ -82,7 +82,13 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
     """
     run = RunDirectory(task.root)
     run.check_seen(task.spec_hash)
-    trials = {model_id: _trial(origins[at], folder, present) for model_id, (at, folder, present) in task.trials.items()}
+    epochs: dict[int, set[int]] = {}
+    for row in task.group.rows:
+        epochs.setdefault(row.model_id, set()).add(row.epoch)
+    trials = {
+        model_id: _trial(origins[at], folder, present, epochs[model_id])
+        for model_id, (at, folder, present) in task.trials.items()
+    }
     if not run.files.exists(task.group.shard):
         table, refused, left_out = _read(task, origins, trials)
         footer = {
@@ -223,8 +229,8 @@ def _diverged(table: pa.Table) -> list[int]:
     return [int(model_id) for model_id in np.unique(table["model_id"].to_numpy()[lost]) if model_id >= 0]
 
 
-def _trial(origin: FileOrigin, folder: str, present: frozenset[str]) -> TrialNotes:
-    return read_trial(lambda name: origin.read(f"{folder}/{name}" if folder not in ("", ".") else name), present)
+def _trial(origin: FileOrigin, folder: str, present: frozenset[str], epochs: set[int]) -> TrialNotes:
+    return read_trial(lambda name: origin.read(f"{folder}/{name}" if folder != "." else name), present, epochs)
 
 
 def shown(origin: FileOrigin, name: str) -> str:

@@ -8,14 +8,15 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from zoo_pipeline.errors import StoreError
 
 PARAMS, RESULTS, TABLE = "params.json", "result.json", "progress.csv"
-ITERATION = "training_iteration"
+ITERATION, FOLDER = "training_iteration", "checkpoint_dir_name"
 # What the published zoos call what we have a column for.
 COLUMNS = {
     "seed": "seed",
@@ -33,7 +34,9 @@ METRICS = {
     "train_loss": "train_loss",
     "train_acc": "train_accuracy",
     "test_loss": "test_loss",
+    "train_accuracy": "train_accuracy",
     "test_acc": "test_accuracy",
+    "test_accuracy": "test_accuracy",
     "val_loss": "validation_loss",
     "val_acc": "validation_accuracy",
     "validation_loss": "validation_loss",
@@ -57,12 +60,16 @@ class TrialNotes:
     troubles: tuple[str, ...] = ()
 
 
-def read_trial(read: Callable[[str], bytes], present: frozenset[str]) -> TrialNotes:
+def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Set[int] = frozenset()) -> TrialNotes:
     """Read what lies beside the checkpoints.
+
+    A line belongs to the checkpoint that it names (`checkpoint_dir_name`), as Ray does from version 2.7 on; else to
+    that of its `training_iteration`, or where Ray counts checkpoints from 0 and iterations from 1, to the one before.
 
     Args:
         read: the bytes of a file of the trial's folder.
         present: names of the files that are there, of PARAMS, RESULTS and TABLE.
+        epochs: the numbers of the trial's checkpoints.
     """
     troubles: list[str] = []
     hyperparameters: dict[str, Any] = {}
@@ -74,14 +81,18 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str]) -> TrialNo
             hyperparameters = {COLUMNS.get(str(name), str(name)): value for name, value in said.items()}
         except (StoreError, ValueError, RecursionError) as error:
             troubles.append(f"{PARAMS}: {error}")
-    metrics: Metrics = {}
+    named: Metrics = {}
+    counted: Metrics = {}
     for line in _lines(read, present, troubles):
-        epoch = line.get(ITERATION)
-        if not isinstance(epoch, (int, float)) or isinstance(epoch, bool) or not math.isfinite(epoch):
-            continue
-        for name, value in line.items():
-            if name in METRICS and isinstance(value, (int, float)) and not isinstance(value, bool):
-                metrics.setdefault(int(epoch), {})[METRICS[name]] = _float(value)
+        said = {METRICS[name]: _float(value) for name, value in line.items() if name in METRICS and _is_number(value)}
+        folder = re.fullmatch(r"checkpoint_(\d{1,9})", str(line.get(FOLDER)))
+        if folder:
+            named[int(folder[1])] = said
+        elif _is_number(line.get(ITERATION)) and math.isfinite(line[ITERATION]):
+            counted[int(line[ITERATION])] = said
+    metrics = named or counted
+    if not named and not epochs <= counted.keys() and {epoch + 1 for epoch in epochs} <= counted.keys():
+        metrics = {iteration - 1: said for iteration, said in counted.items()}
     return TrialNotes(hyperparameters, metrics, tuple(troubles))
 
 
@@ -108,6 +119,10 @@ def _lines(read: Callable[[str], bytes], present: frozenset[str], troubles: list
             troubles.append(f"{TABLE}: {error}")
             return
         yield from ({str(name): _number(text) for name, text in row.items()} for row in rows)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _number(text: Any) -> Any:
