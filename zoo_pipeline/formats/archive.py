@@ -113,7 +113,7 @@ def open_archive(view: memoryview) -> Archive:
     if known is None or not _fits(known, octets):
         try:
             known = _taken_apart(view, octets)
-        except (struct.error, UnicodeDecodeError) as error:
+        except (struct.error, UnicodeDecodeError, OverflowError) as error:
             raise FileRefused(f"truncated: the zip archive's directory cannot be read ({error})") from None
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
@@ -150,7 +150,8 @@ def _taken_apart(view: memoryview, octets: NDArray[np.uint8]) -> _Known:
             raise FileRefused(f"zip method: record {name} is {'encrypted' if flags & 1 else f'packed by {method}'}")
         mark, *_, local_named, local_extra = _LOCAL.unpack_from(view, start)
         begin = start + _LOCAL.size + local_named + local_extra
-        if mark != b"PK\x03\x04" or begin + stored > central or (method == _STORED and stored != size):
+        elsewhere = mark != b"PK\x03\x04" or begin + stored > central or (method == _STORED and stored != size)
+        if elsewhere or view[start + _LOCAL.size : begin - local_extra] != name.encode():
             raise FileRefused(f"truncated: record {name} is not where the zip archive's directory says")
         names.append(name)
         records.append(ZipRecord(number, begin, stored, size, method == _DEFLATED))
@@ -174,9 +175,13 @@ def _taken_apart(view: memoryview, octets: NDArray[np.uint8]) -> _Known:
 def _ending(view: memoryview) -> tuple[int, int, int]:
     """How many records there are, where the directory begins and where it ends."""
     tail = bytes(view[-_END.size - 0xFFFF :])
-    at = len(view) - len(tail) + (found := tail.rfind(b"PK\x05\x06"))
+    before = len(view) - len(tail)
+    found = tail.rfind(b"PK\x05\x06", 0, len(tail) - _END.size + 4)
+    while found >= 0 and found + _END.size + int.from_bytes(tail[found + 20 : found + 22], "little") != len(tail):
+        found = tail.rfind(b"PK\x05\x06", 0, found)  # what was found was part of the comment
     if found < 0:
         raise FileRefused("truncated: the zip archive has no end")
+    at = before + found
     _, _, _, _, count, size, central, _ = _END.unpack_from(view, at)
     if at >= _LOCATOR.size and bytes(view[at - _LOCATOR.size : at - _LOCATOR.size + 4]) == b"PK\x06\x07":
         at = _LOCATOR.unpack_from(view, at - _LOCATOR.size)[2]

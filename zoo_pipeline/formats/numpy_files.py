@@ -46,6 +46,7 @@ def open_npz(archive: Archive) -> OpenFile:
     names = [name for name in archive.directory.records if name.endswith(".npy")]
     if not names:
         raise FileRefused("not a checkpoint: a zip archive without data.pkl or arrays")
+    others = {name: "no array" for name in archive.directory.records if not name.endswith(".npy")}
     found = {name.removesuffix(".npy"): archive.content(name) for name in names}
     arrays = {name: _array(content, name) for name, content in found.items()}
 
@@ -54,7 +55,7 @@ def open_npz(archive: Archive) -> OpenFile:
         content = found[entry.name]
         return float32_values(content, start, entry.shape, entry.kind, entry.name, entry.strides, big_endian)
 
-    return OpenFile(Described(tuple(entry for entry, _, _ in arrays.values())), values)
+    return OpenFile(Described(tuple(entry for entry, _, _ in arrays.values()), others), values)
 
 
 def _array(view: memoryview, name: str) -> tuple[TensorEntry, int, bool]:
@@ -72,7 +73,7 @@ def _array(view: memoryview, name: str) -> tuple[TensorEntry, int, bool]:
     if kind in ITEM_BYTES and len(view) - start < prod(shape) * item_bytes:
         raise FileRefused(f"truncated: array {name} has fewer bytes than its shape {shape} takes")
     strides = None
-    if fortran and len(shape) > 1 and prod(shape):
+    if fortran and len(shape) > 1 and 0 not in shape:
         strides = tuple(prod(shape[:axis]) for axis in range(len(shape)))
     return TensorEntry(name, shape, kind, name, 0, strides), start, dtype.newbyteorder("=") != dtype
 

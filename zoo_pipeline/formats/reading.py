@@ -9,6 +9,7 @@ from zoo_pipeline.formats.torch_legacy import open_legacy
 from zoo_pipeline.formats.torch_zip import is_torch, open_torch, torch_shapes, torch_state
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".npz", ".npy", "")  # the last: Ray Tune's `checkpoints`
+_POINTER = b"version https://git-lfs"
 _ZIP, _EMPTY_ZIP, _PICKLE = b"PK\x03\x04", b"PK\x05\x06", 0x80
 
 
@@ -74,6 +75,8 @@ def open_file(view: memoryview) -> OpenFile:
         return open_safetensors(view)
     if view[0] == _PICKLE:
         return open_legacy(view)
+    if bytes(view[: len(_POINTER)]) == _POINTER:
+        raise FileRefused("not a checkpoint: a pointer of Git LFS, whose file is elsewhere; run git lfs pull")
     raise FileRefused("not a checkpoint: neither of torch, safetensors nor NumPy")
 
 

@@ -89,6 +89,7 @@ def named(module: str, name: str) -> Named:
     Raises:
         FileRefused: it is not one of those that a checkpoint needs.
     """
+    module = _PYTHON_2.get(module, module)
     full = f"{module}.{name}"
     if found := _NAMED.get(full):
         return found
@@ -201,7 +202,6 @@ _MADE: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "collections.defaultdict": _dictionary,
     "collections.Counter": _dictionary,
     "builtins.dict": _dictionary,
-    "__builtin__.dict": _dictionary,
     "torch.Size": _size,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
@@ -222,14 +222,13 @@ _MADE: dict[str, Callable[[tuple[Any, ...]], Any]] = {
 _NAMED = {name: Named(name, made) for name, made in _MADE.items()}
 _PLAIN = ("set", "frozenset", "list", "tuple", "int", "float", "str", "bool", "object", "slice", "complex", "bytearray")
 _PATHS = ("Path", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
+_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # names that pickles of protocol 2 use, too
 _INERT = {  # by module
     "argparse": ("Namespace",),
     "types": ("SimpleNamespace",),
     "copyreg": ("_reconstructor",),
-    "copy_reg": ("_reconstructor",),
     "_codecs": ("encode",),
-    "builtins": _PLAIN,
-    "__builtin__": (*_PLAIN, "unicode", "long"),
+    "builtins": (*_PLAIN, "unicode", "long"),
     "collections": ("deque",),
     "pathlib": _PATHS,
     "pathlib._local": _PATHS,
