@@ -15,6 +15,7 @@ from zoo_pipeline.importing.plan import FoundFile, ImportedRow, ImportPlan, plan
 from zoo_pipeline.importing.reading import Shapes
 from zoo_pipeline.importing.survey import Listing
 from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.ranges import ROW_ELEMENTS
 from zoo_pipeline.store.bag import part_name
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import IMPORT
@@ -37,7 +38,7 @@ def plan_runs(
         by_shapes: the files that can be read, by the tensors that they have.
 
     Raises:
-        StoreError: there would be very many.
+        StoreError: there would be very many, or one with rows that are too large.
     """
     if len(by_shapes) > MOST_RUNS:
         raise StoreError(
@@ -47,6 +48,11 @@ def plan_runs(
     plans = []
     for shapes, files in sorted(by_shapes.items(), key=lambda item: (-len(item[1]), item[0])):
         layout = Layout.of(dict(shapes))
+        if layout.dimension > ROW_ELEMENTS:
+            raise StoreError(
+                f"{place_of(origins, files[0])}: has {layout.dimension:,} weights, more than the {ROW_ELEMENTS:,} that "
+                f"a row of Parquet holds; leave such files out"
+            )
         origin = {
             "sources": [origin.given for origin in origins],
             "pattern": pattern.text if pattern else None,
