@@ -38,10 +38,10 @@ def test_the_commands_on_a_run_work_in_the_order_of_the_page(tmp_path, monkeypat
         if words[0] == "train":  # a small one of the same name
             words += ["--executor", "inline", *(word for change in SMALL for word in ("--set", change))]
         elif "--repair" in words:
-            (tmp_path / "runs/digits-demo/checkpoints/group-00001.parquet").write_bytes(b"damaged")
+            (tmp_path / "runs/watched/checkpoints/group-00001.parquet").write_bytes(b"damaged")
             words += ["--executor", "inline", "--set", SMALL[-1]]
         assert main(words) == 0, (line, capsys.readouterr().err)
-    assert '"group": 1' in (tmp_path / "digits-demo.jsonl").read_text()
+    assert '"group": 1' in (tmp_path / "runs/watched.jsonl").read_text()
     assert "groups that were damaged or lost: 1\n" in capsys.readouterr().out
 
 

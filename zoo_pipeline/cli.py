@@ -38,11 +38,12 @@ from zoo_pipeline.arguments import (
     Storage,
     Track,
 )
+from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, ZooError
 from zoo_pipeline.messages import console, leave_if_failed, tell_interrupted, tell_training, tell_which
 from zoo_pipeline.places import JOB
 from zoo_pipeline.planning import summary_of
-from zoo_pipeline.runtime.ending import TERMINATED, Terminated
+from zoo_pipeline.runtime.ending import TERMINATED, Terminated, farewells
 from zoo_pipeline.sizing import Wish
 from zoo_pipeline.store.options import StorageOptions, use_storage_options
 from zoo_pipeline.tables import (
@@ -240,6 +241,8 @@ def verify(
     if found["damaged"] or (found["manifest"] and found["missing"]):
         print("zoo: the run is not whole; zoo verify RUN --repair trains again what is lost", file=sys.stderr)
         raise typer.Exit(1)
+    if not as_json:
+        console.print(f"read {plural(found['done'], 'shard')} with every byte: nothing is damaged", soft_wrap=True)
 
 
 app.command("import")(elsewhere.import_all)
@@ -247,6 +250,8 @@ app.command("import")(elsewhere.import_all)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for failed groups or a damaged run, 2 for a user's error."""
+    words = sys.argv[1:] if arguments is None else arguments
+    farewells[:] = [lambda: tell_interrupted(words)]
     try:
         code = app(arguments, standalone_mode=False)
     except ZooError as error:
@@ -262,8 +267,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = TERMINATED
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    if code in (INTERRUPTED, TERMINATED):  # typer makes an exit code of Ctrl-C, too
-        tell_interrupted(sys.argv[1:] if arguments is None else arguments)
+    if code == INTERRUPTED:  # typer makes an exit code of Ctrl-C, too; SIGTERM has been answered when it came
+        tell_interrupted(words)
     return code if isinstance(code, int) else 0
 
 

@@ -76,6 +76,7 @@ def size(plan: Plan, wish: Wish) -> dict[str, Any]:
         "rate_from": "measured" if wish.rate is not None else f"estimated from {MEASURED_ON[on_gpu]}",
         "operations_per_model_epoch": _operations(plan),
         "tasks_at_once": slots,
+        "devices_at_work": ceil(slots * share - 1e-9),
         "groups": len(plan.groups),
         "group_s": group_s,
         "waves": waves,

@@ -56,7 +56,9 @@ def cluster_table(found: dict[str, Any]) -> Table:
         table.add_row("operations per model-epoch", f"{found['operations_per_model_epoch']:,}")
     table.add_row(f"model-epochs/s of one {device}", f"{_three_digits(rate)}, {found['rate_from']}")
     table.add_row("model-epochs", f"{found['model_epochs']:,}")
-    table.add_row("tasks at once", f"{found['tasks_at_once']:,}")
+    idle = found["tasks_at_once"] == found["groups"] and found["devices"] > found["devices_at_work"]
+    more = f"; more than {plural(found['devices_at_work'], device)} do not help" if idle else ""
+    table.add_row("tasks at once", f"{found['tasks_at_once']:,}{more}")
     table.add_row("one group", _duration(found["group_s"]))
     table.add_row("groups, one after another", f"{found['waves']:,} ({found['groups']:,} in all)")
     table.add_row("training", _duration(found["seconds"]))
@@ -149,6 +151,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
     """The scores of an analysis."""
     checkpoints, weights = plural(summary["checkpoints"], "checkpoint"), plural(summary["dimension"], "weight")
     table = _table(f"{summary['name']}: {checkpoints} of {weights}")
+    if summary.get("complete") is False:
+        table.add_row("of an incomplete run", "what is there so far; train with --resume, and analyze --overwrite")
     for key, label in _SCORES.items():
         value = summary[key]
         table.add_row(
@@ -170,8 +174,9 @@ def summary_table(summary: dict[str, Any]) -> Table:
 def status_table(found: dict[str, Any]) -> Table:
     """What of a run is there."""
     table = _table(f"{found['name']} in {found['run']}")
-    table.add_row("complete", "yes" if found["complete"] else "no")
     groups, said = found["groups"], found["progress"]
+    over = found["complete"] or found["manifest"] or (said is not None and not said["lost"])
+    table.add_row("complete", "yes" if found["complete"] else "no" if over else "no; train with --resume goes on")
     table.add_row("groups done", f"{groups['done']:,} of {groups['all']:,}")
     if found["shards"] != groups["all"]:
         table.add_row("shards done", f"{found['done']:,} of {found['shards']:,}")

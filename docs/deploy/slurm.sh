@@ -3,14 +3,16 @@
 #
 #   sbatch docs/deploy/slurm.sh digits-demo /shared/digits-demo
 #
-# More options of `zoo run` may follow. The same line again goes on with a run that was ended, by its time limit or
-# otherwise. Change to your own: nodes, CPUs, GPUs, time, and the environment (docs/deploy/README.md says how it is made).
+# More options of `zoo run` may follow, such as --data-dir with a folder that all nodes see. The same line again goes on
+# with a run that was ended, by its time limit or otherwise. Change to your own: nodes, CPUs, GPUs (without any, leave
+# --gpus-per-node out), time, partition and account, and the environment (docs/deploy/README.md says how it is made).
 
 #SBATCH --job-name=zoo
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=32
 #SBATCH --gpus-per-node=4
+#SBATCH --mem=0
 #SBATCH --time=24:00:00
 # Ray's command refuses a node where this user has another Ray, and stops all there are of this user at the end:
 #SBATCH --exclusive
@@ -30,6 +32,9 @@ export RAY_AUTH_MODE=token
 export RAY_task_oom_retries=3
 # Seconds that nodes have to appear; Ray's default is 30.
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
+
+# Since Slurm 22.05, srun takes no CPUs from sbatch by itself.
+export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 
 [[ -s ~/.ray/auth_token ]] || ray get-auth-token --generate > /dev/null
 

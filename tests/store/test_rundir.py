@@ -66,9 +66,31 @@ def test_a_directory_that_holds_something_else_is_never_touched(tmp_path, flags,
         run.claim(planned())
     (tmp_path / "thesis.tex").write_text("years of work")
     before = tree(tmp_path)
-    with pytest.raises(StoreError, match=r"not empty and not a run \(holds thesis\.tex\)"):
+    (tmp_path / ".DS_Store").write_text("of a file manager")
+    before = tree(tmp_path)
+    if with_spec and flags == {"resume": True}:  # the run is gone on with, and what lies beside it stays
         run.claim(planned(), **flags)
+    else:
+        told = r"not empty and not a run \(holds thesis\.tex\)"
+        if with_spec:
+            told = "is a run, but holds thesis.tex, too" if flags else "already holds this run"
+        with pytest.raises(StoreError, match=told):
+            run.claim(planned(), **flags)
     assert tree(tmp_path) == before
+
+
+def test_what_a_file_manager_leaves_is_not_in_the_way(tmp_path):
+    (tmp_path / ".DS_Store").write_text("of a file manager")
+    run = RunDirectory(str(tmp_path))
+    run.claim(planned())
+    run.claim(planned(), overwrite=True)
+    assert (tmp_path / ".DS_Store").exists()
+
+
+def test_a_file_is_no_place_for_a_run(tmp_path):
+    (tmp_path / "README.md").write_text("hello")
+    with pytest.raises(StoreError, match=r"README\.md: is a file; name a new or empty directory"):
+        RunDirectory(str(tmp_path / "README.md")).claim(planned())
 
 
 def test_engine_choices_are_made_once(tmp_path):

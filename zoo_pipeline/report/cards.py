@@ -58,7 +58,7 @@ def headline(summary: dict[str, Any]) -> str:
     whole = round(exact * true) if known(exact) else None
     order = summary.get("order_exact")
     if whole == true == found:
-        text += ": exactly the models that were trained"
+        text += ": exactly the models that were trained" + (" so far" if summary.get("complete") is False else "")
         return (
             f"{text}, every one in its right order."
             if order == 1.0
@@ -66,6 +66,16 @@ def headline(summary: dict[str, Any]) -> str:
         )
     text += f"; they come from {plural(int(true), 'model')}"
     return f"{text}, {count(whole)} of them recovered as exactly one trajectory." if whole is not None else f"{text}."
+
+
+def incomplete_note(summary: dict[str, Any]) -> str | None:
+    """That the run was not complete, where it was not."""
+    if summary.get("complete") is not False:
+        return None
+    return (
+        "The run was not complete: this is of the checkpoints that were there. Train it to its end with --resume, and "
+        "analyse it again."
+    )
 
 
 def left_out_note(summary: dict[str, Any]) -> str | None:

@@ -44,6 +44,7 @@ def render(data: ReportData) -> str:
         folder="analysis/NAME/" if data.of_a_run else "",
         facts=data.facts,
         headline=cards.headline(data.summary),
+        incomplete=cards.incomplete_note(data.summary),
         left_out=cards.left_out_note(data.summary),
         cut=cards.cut_note(data.summary),
         groups=cards.card_groups(data.summary),

@@ -2,11 +2,14 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 TERMINATED = 143  # as a shell has it for SIGTERM
+
+# What is said when SIGTERM comes, before anything is cleaned up: there may be no time for it afterwards.
+farewells: list[Callable[[], None]] = []
 
 
 class Terminated(SystemExit):
@@ -30,6 +33,9 @@ def ended_by_sigterm() -> Iterator[None]:
     came = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if not came.is_set():
+            for say in farewells:
+                say()
         came.set()
         raise KeyboardInterrupt
 

@@ -12,6 +12,8 @@ from zoo_pipeline.runtime.aggregate import aggregate_actors
 from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.mailbox import mailbox
 from zoo_pipeline.runtime.metrics import Meter
+from zoo_pipeline.runtime.pace import Pace
+from zoo_pipeline.runtime.progress import LINE_EVERY_S, tell_line
 from zoo_pipeline.runtime.ray_meter import RayMeter
 from zoo_pipeline.runtime.ray_words import traceback_text, unfinished
 from zoo_pipeline.store.options import StorageOptions, storage_options, use_storage_options
@@ -48,6 +50,7 @@ class RayExecutor:
             memory=_granted(memory_bytes, self._resources.num_cpus, gpus),
         )(_on_device).options(name=TRAINING)
         storage = storage_options()
+        waited = Pace(LINE_EVERY_S)
         references = [value if isinstance(value, ray.ObjectRef) else ray.put(value) for value in shared]
         waiting = list(reversed(items))
         pending: dict[Any, Any] = {}
@@ -58,6 +61,8 @@ class RayExecutor:
                     item = waiting.pop()
                     pending[task.remote(function, storage, item, *references)] = item
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
+                if not ready and waited.due() and not _fit(self._resources.num_cpus, gpus):
+                    tell_line(TRAINING, _waiting(self._resources))
                 for reference in ready:
                     yield _outcome(pending.pop(reference), reference, TRAINING)
         except KeyboardInterrupt:
@@ -97,14 +102,22 @@ class RayExecutor:
         return _value(task.options(name=work).remote(function, storage_options(), arguments), work)
 
 
+def _fit(cpus: float, gpus: float) -> list[dict[str, Any]]:
+    """The resources of the machines that can run a task."""
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [each for each in machines if each.get("CPU", 0) >= cpus and each.get("GPU", 0) >= gpus]
+
+
 def _granted(memory_bytes: int, cpus: float, gpus: float) -> int:
     """As much memory as a task can ask for: more than any node has would be waited for without end."""
-    fit = [
-        node["Resources"].get("memory", 0)
-        for node in ray.nodes()
-        if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus and node["Resources"].get("GPU", 0) >= gpus
-    ]
-    return int(min(memory_bytes, max(fit, default=memory_bytes)))  # no such node yet: the cluster grows
+    memory = [machine.get("memory", 0) for machine in _fit(cpus, gpus)]
+    return int(min(memory_bytes, max(memory, default=memory_bytes)))  # no such node yet: the cluster grows
+
+
+def _waiting(resources: Resources) -> str:
+    kinds = (("CPU", resources.num_cpus), ("GPU", resources.num_gpus))
+    wanted = " and ".join(f"{number:g} {kind}" for kind, number in kinds if number)
+    return f"waits for a machine with {wanted}: none is up; `ray status` shows what the cluster has and starts"
 
 
 def _on_device(function: Callable[..., Any], storage: StorageOptions, item: Any, *shared: Any) -> Any:

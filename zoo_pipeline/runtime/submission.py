@@ -88,7 +88,8 @@ def see_through(submission: Submission) -> int:
         if client is None:
             _tell(f"no cluster took {job} for {submission.patience_s:.0f} s; given up")
             return 1
-        _tell(f"submitted {job}; ray job logs -f {job} follows it, ray job stop {job} ends it")
+        words = f"--address {without_secrets(submission.address)} {job}" if submission.address else job
+        _tell(f"submitted {job}; ray job logs -f {words} follows it, ray job stop {words} ends it")
         code = _followed(submission, client, job)
         if code is not LOST:
             _tell(f"{job} {_said(code)}")

@@ -25,7 +25,7 @@ class Remedies:
 OF_A_RUN = Remedies(
     missing="run zoo train again with --resume",
     folder="move it away and run zoo train again with --resume",
-    damaged="move it away and run zoo train again with --resume",
+    damaged="zoo verify RUN --repair makes it again",
     unsupported="install the pyarrow that it was written with, or write it as docs/format.md says",
 )
 OF_ANYBODY = Remedies(

@@ -63,18 +63,26 @@ class RunDirectory:
         Args:
             plan: what is to be trained.
             resume: go on with a run of the same specification.
-            overwrite: remove a run that is there, whatever its specification.
+            overwrite: remove a run that is there, whatever its specification, if nothing else is there with it.
 
         Raises:
             StoreError: something else is there, such as a link to a folder, a run of another specification, or a run
                 and neither flag.
         """
-        present = self.files.names()
-        foreign = [name for name in present if name not in PARTS]
-        if present and (foreign or SPEC not in present):
+        if self.files.local and self.files.is_file():
+            raise StoreError(f"{self.root}: is a file; name a new or empty directory")
+        names = [name for name in self.files.names() if not name.startswith(".")]
+        present = [name for name in names if name in PARTS]
+        foreign = [name for name in names if name not in PARTS]
+        if names and SPEC not in names:
             raise StoreError(
                 f"{self.root}: not empty and not a run (holds {', '.join((foreign or present)[:3])}); "
                 f"name a new or empty directory"
+            )
+        if foreign and overwrite:
+            raise StoreError(
+                f"{self.root}: is a run, but holds {', '.join(foreign[:3])}, too, which is none of its files; move it "
+                f"away, or name another directory"
             )
         for name in present:
             self.files.check_folder(name)  # before models are trained for it
@@ -136,7 +144,7 @@ class RunDirectory:
         if not self.files.publish(MANIFEST, _json(manifest)) and self._read_json(MANIFEST) != manifest:
             raise StoreError(
                 f"{self.root}: {MANIFEST} is there and describes other files than those that are there now; "
-                f"where they are the right ones, remove it and run zoo train again with --resume"
+                f"zoo verify RUN --repair finds out which are damaged, and makes them again"
             )
 
     def check_seen(self, spec_hash: str) -> None:
@@ -165,7 +173,8 @@ class RunDirectory:
         try:
             content = json.loads(self.files.read(name))
         except (ValueError, RecursionError) as error:
-            raise StoreError(f"{self.files.at(name)}: not readable as JSON ({error}); the run is damaged") from None
+            remedy = "restore it from a copy; no other file has what it says" if name == SPEC else "the run is damaged"
+            raise StoreError(f"{self.files.at(name)}: not readable as JSON ({error}); {remedy}") from None
         if not isinstance(content, dict):
             raise StoreError(f"{self.files.at(name)}: expected a JSON object; the run is damaged")
         return content

@@ -11,7 +11,7 @@ from zoo_pipeline.ranges import group_of, shard_name
 from zoo_pipeline.store.analyses import analysis_exists
 from zoo_pipeline.store.failures import failures
 from zoo_pipeline.store.pulse import pulse
-from zoo_pipeline.store.rundir import ANALYSIS, CHECKPOINTS, MODELS, REPORT, STATES, RunDirectory
+from zoo_pipeline.store.rundir import ANALYSIS, CHECKPOINTS, MODELS, PARTS, REPORT, STATES, RunDirectory
 from zoo_pipeline.store.shards import read_footer
 
 _THREADS = 8
@@ -48,7 +48,7 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         "missing": [name for name in expected if name not in present]
         + ([MODELS] if manifest is not None and not run.files.exists(MODELS) else []),
         "damaged": damaged,
-        "foreign": sorted(present - set(expected)),
+        "foreign": sorted(present - set(expected)) + [name for name in run.files.names() if _is_foreign(name)],
         "states": len(run.files.names(STATES)),
         "analyses": [name for name in run.files.names(ANALYSIS) if analysis_exists(run.files, name)],
         "report": run.files.exists(REPORT),
@@ -65,6 +65,11 @@ def group_counts(groups: int, damaged: Iterable[str], missing: Iterable[str]) ->
     """
     harmed, lacking = ({group_of(name) for name in names if name != MODELS} for names in (damaged, missing))
     return {"all": groups, "done": groups - len(harmed | lacking), "damaged": len(harmed)}
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether something at the top of a run is none of its files, nor hidden."""
+    return name not in PARTS and not name.startswith(".")
 
 
 def _expected(spec: dict[str, Any]) -> list[str]:
