@@ -64,7 +64,7 @@ def test_records_that_overlap_are_refused():
     data = zipped({f"{number}.npy": bytes(1_000) for number in range(3)})
     central = data.index(b"PK\x01\x02")
     entry = data[central : data.index(b"PK\x01\x02", central + 1)]
-    many = b"".join(entry.replace(b"0.npy", b"%d.npy" % number) for number in range(9))
+    many = 9 * entry
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 9, 9, len(many), central, 0)
     assert refused(data[:central] + many + end) == "zip bomb: the records of the archive overlap"
 

@@ -126,12 +126,12 @@ def _entry(name: str, tensor: PickledTensor) -> TensorEntry:
         return TensorEntry(name, tensor.shape, tensor.kind)
     size = ITEM_BYTES[tensor.kind]
     held_count = held.length * held.item_bytes // size
+    strides = None if c_order(tensor.shape, tensor.strides) else tensor.strides
     start = held.start + tensor.offset
-    if start + elements_reached(tensor.shape, tensor.strides) > held_count:
+    if start + elements_reached(tensor.shape, strides) > held_count:
         raise FileRefused(f"damaged: tensor {name} reaches beyond its storage of {held_count:,} elements")
     if prod(tensor.shape) > held_count:
         raise FileRefused(f"damaged: tensor {name} has more elements than its storage of {held_count:,}")
-    strides = None if c_order(tensor.shape, tensor.strides) else tensor.strides
     return TensorEntry(name, tensor.shape, tensor.kind, held.key, start, strides)
 
 
