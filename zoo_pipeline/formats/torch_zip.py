@@ -36,7 +36,8 @@ def torch_state(archive: Archive) -> State:
     """
     selected = pickled_selection(_pickle(archive))
     selection = selected.selection
-    plain = None if _big_endian(archive) else _plain(archive.directory, selected)
+    find = _remembered_plain if selected.kept else _plain
+    plain = None if _big_endian(archive) else find(archive.directory, selected)
     if plain is None:
         values = _Records(archive, selected.structure.storages)
         tensors = {name: values(entry) for name, entry in selection.entries}
@@ -67,7 +68,6 @@ class _Plain:
     tensors: tuple[tuple[str, tuple[int, ...], int], ...]  # name, shape, first byte
 
 
-@lru_cache(256)
 def _plain(directory: Directory, selected: Selected) -> _Plain | None:
     records, tensors = {}, []
     for name, entry in selected.selection.entries:
@@ -80,6 +80,9 @@ def _plain(directory: Directory, selected: Selected) -> _Plain | None:
         records[record.number] = (record.start, record.start + record.size, record.number)
         tensors.append((name, entry.shape, record.start + 4 * entry.offset))
     return _Plain(tuple(records.values()), tuple(tensors))
+
+
+_remembered_plain = lru_cache(256)(_plain)
 
 
 def _viewed(view: memoryview, plain: _Plain, selection: Selection) -> State:
