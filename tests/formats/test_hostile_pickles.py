@@ -1,9 +1,12 @@
 import builtins
+import io
 import os
 import pickle
 import resource
 import struct
 import time
+import zipfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -187,3 +190,31 @@ def test_tensors_out_of_bounds_are_refused(parts, message):
     with pytest.raises(FileRefused) as caught:
         read_state(tensor_of(*parts), "a.pt")
     assert str(caught.value).startswith(message)
+
+
+def test_pickles_with_bytes_at_random_are_read_or_refused():
+    tensors = {"a": torch.arange(6.0).view(2, 3).t(), "b": torch.nn.Parameter(torch.ones(())), "n": torch.tensor(1)}
+    content = {"epoch": 3, "state_dict": tensors, "best": np.float64(0.5), "optimizer": {"state": {}, "lr": 0.1}}
+    with zipfile.ZipFile(io.BytesIO(saved(content))) as archive:
+        pickle_bytes = archive.read("archive/data.pkl")
+        records = {name: archive.read(name) for name in archive.namelist() if name != "archive/data.pkl"}
+    rng = np.random.default_rng(0)
+    outcomes: Counter[bool] = Counter()
+    for _ in range(3_000):
+        changed = np.frombuffer(pickle_bytes, np.uint8).copy()
+        at = rng.integers(len(changed), size=rng.integers(1, 4))
+        changed[at] = rng.choice(
+            np.frombuffer(b"\x00\x01(.0KMNQRXabcehioqrstu}]\x81\x85\x86\x8a\x93\xff", np.uint8), len(at)
+        )
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("archive/data.pkl", changed.tobytes())
+            for name, record in records.items():
+                archive.writestr(name, record)
+        try:
+            read_state(file.getvalue(), "a.pt")
+        except StoreError:
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+    assert min(outcomes[True], outcomes[False]) > 100, outcomes
