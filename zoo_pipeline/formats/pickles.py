@@ -47,12 +47,13 @@ class PickleMachine:
         Raises:
             FileRefused: truncated, damaged, too large, or it names what no checkpoint needs.
         """
-        data, opcodes, stack, memo, at = self._data, _OPCODES, self._stack, self._memo, self.at
+        data, opcodes, stack, marks, memo = self._data, _OPCODES, self._stack, self._marks, self._memo
+        at = self.at
         try:
             for _ in range(MOST_OPCODES):
                 opcode = data[at]
                 at += 1
-                if opcode == _PUT_BYTE:  # the three of which most pickles have most
+                if opcode == _PUT_BYTE:  # the four of which most pickles have most
                     memo[data[at]] = stack[-1]
                     at += 1
                 elif opcode == _BYTE:
@@ -61,6 +62,8 @@ class PickleMachine:
                 elif opcode == _GET_BYTE:
                     stack.append(memo[data[at]])
                     at += 1
+                elif opcode == _MARK:
+                    marks.append(len(stack))
                 elif opcode == _STOP:
                     self.at = at
                     return stack[-1]
@@ -109,9 +112,6 @@ class PickleMachine:
 
     def _protocol(self) -> None:
         self.at += 1
-
-    def _mark(self) -> None:
-        self._marks.append(len(self._stack))
 
     def _pop(self) -> None:
         self._stack.pop()
@@ -246,7 +246,7 @@ class PickleMachine:
         raise FileRefused("refused: would look up what this process has registered with copyreg")
 
 
-_STOP, _BYTE, _PUT_BYTE, _GET_BYTE = b".Kqh"
+_STOP, _BYTE, _PUT_BYTE, _GET_BYTE, _MARK = b".Kqh("
 
 
 def _constant(value: Any) -> Callable[[PickleMachine], None]:
@@ -265,7 +265,7 @@ _M = PickleMachine
 _OPCODES: dict[int, Callable[[PickleMachine], None]] = {
     ord(opcode): method
     for opcode, method in {
-        "\x80": _M._protocol, "\x95": _M._frame, "(": _M._mark, "0": _M._pop, "1": _M._pop_mark,
+        "\x80": _M._protocol, "\x95": _M._frame, "0": _M._pop, "1": _M._pop_mark,
         "N": _constant(None), "\x88": _constant(True), "\x89": _constant(False), ")": _constant(()),
         "G": _M._double, "J": _M._signed, "M": _M._short,
         "\x8a": _sized(_M._long, 1), "\x8b": _sized(_M._long, 4),
