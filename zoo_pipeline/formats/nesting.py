@@ -11,7 +11,7 @@ from zoo_pipeline.formats.state import Described, FileRefused, TensorEntry
 # Keys under which a state_dict lies, best first; moving averages are taken only where there is nothing else.
 STATE_DICTS = (
     *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "params", "module", "weights"),
-    *("parameters", "policy", "model_weights", "net_state_dict", "student", "generator", "ema", "model_ema"),
+    *("parameters", "model_weights", "net_state_dict", "ema", "model_ema"),
     *("ema_state_dict", "state_dict_ema", "ema_model"),
 )
 EPOCHS, STEPS = ("epoch",), ("global_step", "step", "iteration", "iter")

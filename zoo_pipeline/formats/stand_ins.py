@@ -235,6 +235,7 @@ _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # names that pic
 _INERT = {  # by module
     "argparse": ("Namespace",),
     "types": ("SimpleNamespace",),
+    "typing": ("Any", "Union", "Optional"),  # in the configurations of omegaconf
     "copyreg": ("_reconstructor",),
     "_codecs": ("encode",),
     "builtins": (*_PLAIN, "unicode", "long"),
