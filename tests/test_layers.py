@@ -20,10 +20,10 @@ PACKAGE = ROOT / "zoo_pipeline"
 # Rooms of the package, top floor first. A room may import rooms of its own floor (without circles) and of those below.
 FLOORS = (
     ("cli", "submitting"),
-    ("arguments", "messages"),
-    ("mending", "workflow", "planning", "tables"),
+    ("arguments", "messages", "elsewhere"),
+    ("mending", "workflow", "planning", "tables", "imports"),
     ("runtime",),
-    ("zoo", "sources", "datasets"),
+    ("zoo", "sources", "datasets", "importing"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained
     ("data", "models", "formats"),
@@ -40,10 +40,12 @@ FLOORS = (
         "architecture",
         "addresses",
         "counts",
+        "digests",
         "hyperparameters",
         "places",
         "dataset_facts",
         "errors",
+        "splits",
         "stopwatch",
         "version",
     ),

@@ -17,6 +17,17 @@ LayoutFile = Annotated[
     Path | None, typer.Option("--layout", metavar="FILE.json", help="layout of plain Parquet files that lack one")
 ]
 Out = Annotated[str, typer.Option("--out", metavar="RUN", help="run directory to write")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SOURCE]…", help="folders, files or zips with checkpoints; or patterns of them"),
+]
+NamePattern = Annotated[
+    str | None,
+    typer.Option("--pattern", metavar="TEXT", help="what names say, such as '{model}/epoch-{epoch}.pt'; {*}: anything"),
+]
+Git = Annotated[str | None, typer.Option("--git", metavar="REPO", help="import every version that a repository has")]
+GitPath = Annotated[str | None, typer.Option("--path", metavar="PATTERN", help="with --git: of which files")]
+Strict = Annotated[bool, typer.Option("--strict", help="stop at the first file that cannot be read")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="A.B=VALUE", help="change one value; repeatable")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", envvar="ZOO_DATA_DIR", help="holds mnist/ and the like")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with the run that is there")]

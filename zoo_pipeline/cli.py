@@ -2,14 +2,13 @@
 
 import json
 import os
-import shlex
 import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from zoo_pipeline import mending, planning, workflow
+from zoo_pipeline import elsewhere, mending, planning, workflow
 from zoo_pipeline.arguments import (
     AllPublished,
     AnalysisOut,
@@ -40,12 +39,12 @@ from zoo_pipeline.arguments import (
     Track,
 )
 from zoo_pipeline.errors import ConfigError, ZooError
-from zoo_pipeline.messages import console, leave_if_failed, tell_training, tell_which
+from zoo_pipeline.messages import console, leave_if_failed, tell_interrupted, tell_training, tell_which
 from zoo_pipeline.places import JOB
 from zoo_pipeline.planning import summary_of
 from zoo_pipeline.runtime.ending import TERMINATED, Terminated
 from zoo_pipeline.sizing import Wish
-from zoo_pipeline.store.options import StorageOptions, redacted, use_storage_options
+from zoo_pipeline.store.options import StorageOptions, use_storage_options
 from zoo_pipeline.tables import (
     cluster_table,
     plan_table,
@@ -87,22 +86,15 @@ def plan(
     """Print groups, models, checkpoints, bytes and files of a configuration; change nothing."""
     use_storage_options(StorageOptions.parse(storage))
     wish = Wish(gpus, cpus, hours, rate, price, per_node)
-    if wish != Wish() and not cluster:
-        raise ConfigError("--gpus, --cpus, --hours, --rate, --price, --per-node: are for --cluster; add it")
-    if cluster and all_published:
-        raise ConfigError("--cluster --all-published: a cluster is sized for one CONFIG; name it")
+    planning.check_asked(config, overrides, wish, cluster=cluster, all_published=all_published)
     if all_published:
-        if config is not None or overrides:
-            raise ConfigError("--all-published: plans the published zoos as they are; name no CONFIG and no --set")
         zoos = totals([made.summary() for made in planning.published()])
         if as_json:
             print(json.dumps(zoos, indent=1))
         else:  # wide, whatever the terminal: a cut figure is none
             Console(highlight=False, width=max(console.width, TABLE_WIDTH)).print(zoos_table(zoos))
         return
-    if config is None:
-        raise ConfigError("no CONFIG is named: expected a recipe, a YAML file, or --all-published")
-    plans = planning.planned(config, overrides, data_dir)
+    plans = planning.planned(str(config), overrides, data_dir)
     summaries = [summary_of(made, wish if cluster else None) for made in plans]
     if as_json:
         print(json.dumps(summaries[0] if len(summaries) == 1 else {"runs": summaries}, indent=1))
@@ -250,6 +242,9 @@ def verify(
         raise typer.Exit(1)
 
 
+app.command("import")(elsewhere.import_all)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for failed groups or a damaged run, 2 for a user's error."""
     try:
@@ -268,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code in (INTERRUPTED, TERMINATED):  # typer makes an exit code of Ctrl-C, too
-        print(_interrupted(sys.argv[1:] if arguments is None else arguments), file=sys.stderr)
+        tell_interrupted(sys.argv[1:] if arguments is None else arguments)
     return code if isinstance(code, int) else 0
 
 
@@ -277,17 +272,6 @@ def job(command: str) -> int:
     os.environ.setdefault("RAY_ADDRESS", "auto")  # `ray submit` sets none: without it, a Ray of our own on the head
     os.environ.setdefault(JOB, f"python jobs/{command}.py")
     return main([command, *sys.argv[1:]])
-
-
-def _interrupted(words: list[str]) -> str:
-    """What to say to somebody who ended a command: how to go on."""
-    if words[:1] not in (["train"], ["run"]):
-        return "zoo: interrupted; nothing is half-written, the same command does it anew"
-    again = [word for word in words if word not in ("--overwrite", "--resume")]
-    script = os.environ.get(JOB)
-    told = redacted(shlex.join([*(script.split() if script else ["zoo", words[0]]), *again[1:], "--resume"]))
-    how = "To go on, submit it again" if script else "To go on"
-    return f"zoo: interrupted; what is published stays. {how}: {told}"
 
 
 if __name__ == "__main__":

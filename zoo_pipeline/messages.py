@@ -1,16 +1,22 @@
 """What commands that train say of it on the terminal, and when they leave with an error."""
 
+import os
+import shlex
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
 from zoo_pipeline.counts import plural
+from zoo_pipeline.places import JOB
+from zoo_pipeline.store.options import redacted
 from zoo_pipeline.tables import engine_line, training_table
 from zoo_pipeline.workflow import Options
 
 if TYPE_CHECKING:
+    from zoo_pipeline.runtime.importing import ImportReport
     from zoo_pipeline.runtime.training import TrainingReport
 
 console = Console(highlight=False, markup=False)
@@ -30,6 +36,28 @@ def tell_training(result: "TrainingReport") -> None:
         console.print(training_table(result))
 
 
+def tell_import(report: "ImportReport") -> None:
+    """Say what was imported, and what was not and why."""
+    rate = report.files / max(report.wall_s, 1e-9)
+    for run in report.runs:
+        console.print(
+            f"{run.root}: {plural(run.checkpoints, 'checkpoint')} of {plural(run.layout.dimension, 'weight')}, "
+            f"{plural(run.models, 'model')} by their names",
+            soft_wrap=True,
+        )
+    told = f"imported {plural(report.files, 'file')}, {report.wall_s:.1f} s, {rate:,.0f} files/s"
+    if report.identical:
+        told += f"; {report.identical:,} have the weights of another"
+    console.print(told, soft_wrap=True)
+    if report.refused:
+        reasons = Counter(why.partition(":")[0] for _, why in report.refused)
+        most = ", ".join(f"{times:,} {why}" for why, times in reasons.most_common(3))
+        print(
+            f"zoo: {plural(len(report.refused), 'file')} could not be read ({most}); {report.account} lists them",
+            file=sys.stderr,
+        )
+
+
 def tell_which(each: Options, runs: list[Options]) -> None:
     """Say which of several runs is next."""
     if len(runs) > 1:
@@ -47,3 +75,15 @@ def leave_if_failed(results: "list[TrainingReport]") -> None:
     if failures:
         print(f"zoo: {plural(len(failures), 'group')} failed; train or run with --resume tries again", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def tell_interrupted(words: list[str]) -> None:
+    """Say to somebody who ended a command how to go on."""
+    if words[:1] not in (["train"], ["run"], ["import"]):
+        print("zoo: interrupted; nothing is half-written, the same command does it anew", file=sys.stderr)
+        return
+    again = [word for word in words if word not in ("--overwrite", "--resume")]
+    script = os.environ.get(JOB)
+    told = redacted(shlex.join([*(script.split() if script else ["zoo", words[0]]), *again[1:], "--resume"]))
+    how = "To go on, submit it again" if script else "To go on"
+    print(f"zoo: interrupted; what is published stays. {how}: {told}", file=sys.stderr)

@@ -4,8 +4,6 @@ Pure: no ray, no torch, no I/O. The same configuration and facts give the same p
 trained already, so that a resumed run and a retried task mean the same files.
 """
 
-import hashlib
-import json
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,16 +12,17 @@ from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.config import ZooConfig
 from zoo_pipeline.counts import plural
 from zoo_pipeline.dataset_facts import DatasetFacts
+from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.hyperparameters import Hyperparameters
 from zoo_pipeline.points import points, seeds
 from zoo_pipeline.ranges import ROW_ELEMENTS, EpochRange, cut, most_models, shard_name
+from zoo_pipeline.splits import splits
 
 FORMAT_VERSION = 1
 SCALAR_BYTES = 32  # of a checkpoint row beside its weights: two int32, one int64, four float32
 MAX_GROUPS = 100_000  # five digits in a shard's name
 MAX_SHARDS = 2_000_000  # all are listed in the manifest, and looked at when a run is gone on with
-SPLITS = (("train", 0.70), ("validation", 0.15), ("test", 0.15))
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,28 @@ class Plan:
     def raw_bytes(self) -> int:
         """Bytes of all rows before compression."""
         return sum(group.raw_bytes for group in self.groups)
+
+    @property
+    def name(self) -> str:
+        """The zoo's name."""
+        return self.config.name
+
+    @property
+    def description(self) -> str:
+        """One sentence, for people."""
+        return self.config.description
+
+    def figures(self) -> dict[str, Any]:
+        """What `spec.json` says besides, for readers who do not plan."""
+        return {
+            "models": self.models,
+            "groups": len(self.groups),
+            "ranges": self.ranges,
+            "checkpoints": self.checkpoints,
+            "dimension": self.architecture.dimension,
+            "image_shape": list(self.architecture.input_shape),
+            "classes": self.facts.classes,
+        }
 
     def spec(self) -> dict[str, Any]:
         """What is trained, as plain JSON types: the hashed part of `spec.json`."""
@@ -188,11 +209,6 @@ def train_rows(facts: DatasetFacts, fraction: float) -> int:
     return max(1, round(fraction * facts.train_rows))
 
 
-def digest(value: Any) -> str:
-    """sha256 (hex) of plain JSON types in canonical form."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
 def _check_groups(models: int, groups: int, ranges: int) -> None:
     if groups > MAX_GROUPS:
         raise ConfigError(
@@ -249,7 +265,7 @@ def _models(config: ZooConfig, facts: DatasetFacts, architecture: Architecture) 
     keys = [digest({**shared, "hyperparameters": described[point], "seed": seed})[:32] for seed, point in each]
     return [
         PlannedModel(model_id, key, seed, split, point)
-        for model_id, (key, split, (seed, point)) in enumerate(zip(keys, _splits(keys), each, strict=True))
+        for model_id, (key, split, (seed, point)) in enumerate(zip(keys, splits(keys), each, strict=True))
     ]
 
 
@@ -268,17 +284,3 @@ def _check_batch_size(point: Hyperparameters, facts: DatasetFacts, architecture:
             f"where {architecture.name} ends in one pixel per image, its BatchNorm needs 2; "
             f"use another batch size, or larger images by zoo.model.image_side"
         )
-
-
-def _splits(keys: Sequence[str]) -> list[str]:
-    """Train, validation or test for every model: exact shares, in the order of a hash of the models' keys."""
-    order = sorted(range(len(keys)), key=lambda index: digest(["split", keys[index]]))
-    splits = [""] * len(keys)
-    start, share = 0, 0.0
-    for name, part in SPLITS:
-        share += part
-        end = round(share * len(keys))
-        for index in order[start:end]:
-            splits[index] = name
-        start = end
-    return splits

@@ -5,10 +5,29 @@ from pathlib import Path
 from typing import Any
 
 from zoo_pipeline.datasets import facts_of, load_dataset
+from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.plan import Plan, plan
 from zoo_pipeline.recipes import load_configs, published_names
 from zoo_pipeline.sizing import Wish, size
 from zoo_pipeline.task_memory import task_bytes
+
+
+def check_asked(
+    config: str | None, overrides: Sequence[str], wish: Wish, *, cluster: bool, all_published: bool
+) -> None:
+    """Refuse what `zoo plan` cannot be asked for together.
+
+    Raises:
+        ConfigError: one option speaks against another, or nothing is named.
+    """
+    if wish != Wish() and not cluster:
+        raise ConfigError("--gpus, --cpus, --hours, --rate, --price, --per-node: are for --cluster; add it")
+    if cluster and all_published:
+        raise ConfigError("--cluster --all-published: a cluster is sized for one CONFIG; name it")
+    if all_published and (config is not None or overrides):
+        raise ConfigError("--all-published: plans the published zoos as they are; name no CONFIG and no --set")
+    if config is None and not all_published:
+        raise ConfigError("no CONFIG is named: expected a recipe, a YAML file, or --all-published")
 
 
 def planned(config: str, overrides: Sequence[str] = (), data_dir: Path | None = None) -> list[Plan]:

@@ -81,6 +81,10 @@ def recorded_config(document: dict[str, Any], overrides: Sequence[str], where: s
     """
     spec = document.get("spec")
     parts = ("dataset", "model", "training", "population")
+    if isinstance(spec, dict) and "import" in spec:
+        raise ConfigError(
+            f"{where}: was imported, so nothing can be trained again; import the same files with --overwrite"
+        )
     if not isinstance(spec, dict) or not spec.keys() >= set(parts):
         raise ConfigError(
             f"{where}: spec.json does not say what was trained (no {', '.join(parts)}), so nothing can be trained "

@@ -154,6 +154,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
         table.add_row(
             label, "unknown" if value is None else f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
         )
+    if claims := summary.get("claims"):
+        table.add_row("models as their names say", f"{claims['agree']:,} of {claims['models']:,}")
     if summary["cut"]["threshold"] is None:
         why = "hardly any hidden units" if summary["layout_known"] else "layout unknown: --layout FILE.json"
         table.add_row("separated by", f"the largest gap, a guess ({why})")

@@ -104,6 +104,20 @@ class Zoo:
             raise StoreError(f"{self.root}: {MODELS} is damaged (its sha256 is not the manifest's); run zoo verify")
         return table
 
+    @property
+    def claimed_names(self) -> dict[int, str] | None:
+        """Of an imported run, the models' names by their ids; None where models are what they are said to be."""
+        spec = self.spec.get("spec")
+        if not isinstance(spec, dict) or "import" not in spec:
+            return None
+        models = self.models if self.complete else pa.table({})
+        if "name" not in models.column_names:
+            return {}
+        return {
+            model_id: str(name)
+            for model_id, name in zip(*(models[column].to_pylist() for column in ("model_id", "name")), strict=True)
+        }
+
     def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
         """The scalar columns of all checkpoints, or of those of some models and epochs."""
         return self._checkpoints.rows(SCALAR_NAMES, _wanted(model_ids, epochs))

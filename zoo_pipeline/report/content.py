@@ -29,6 +29,7 @@ class ReportData:
         linkage: float64[m - 1, 4], the single-linkage tree in scipy's form.
         embedding: float32[n, 3], principal components of the weights, NaN for what was left out.
         explained_variance: share of the variance along each of the three components.
+        claims: one row per model that names claim: `name`, `checkpoints`, `agrees`, `finding`; None: no claims.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ReportData:
     linkage: npt.NDArray[np.float64] = field(repr=False)
     embedding: npt.NDArray[np.float32] = field(repr=False)
     explained_variance: tuple[float, float, float]
+    claims: pa.Table | None = None
 
     def __post_init__(self) -> None:
         """Refuse tables that do not describe the same checkpoints.

@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from zoo_pipeline.counts import plural
 from zoo_pipeline.report import cards, ranking
+from zoo_pipeline.report.claims import claims_section
 from zoo_pipeline.report.content import ReportData
 from zoo_pipeline.report.curves import band_note, geometry_panels, not_finite, training_panels
 from zoo_pipeline.report.dendrogram import profile_panel, zoom_panel
@@ -46,6 +47,7 @@ def render(data: ReportData) -> str:
         left_out=cards.left_out_note(data.summary),
         cut=cards.cut_note(data.summary),
         groups=cards.card_groups(data.summary),
+        claims=claims_section(data),
         paths=paths,
         tree=tree,
         branches=branches,

@@ -1,7 +1,7 @@
 """The analysis job: weights in, four tables and a summary out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout
 from zoo_pipeline.runtime.analysis_tables import (
     assignments_table,
+    claims_table,
     geometry_table,
     linkage_table,
     trajectories_table,
@@ -24,7 +25,7 @@ from zoo_pipeline.runtime.row_tally import BEGUN, RowNews, RowTally
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.sources import Source, count_rows, read_bags
 from zoo_pipeline.store.analyses import AnalysedPart, Analysis, check_place, write_analysis, write_parts
-from zoo_pipeline.store.bag import Bag, gather, read_share
+from zoo_pipeline.store.bag import Bag, gather, known, read_share
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.trajectories import (
     mode_of,
@@ -32,6 +33,7 @@ from zoo_pipeline.trajectories import (
     recover_in_shares,
     score,
 )
+from zoo_pipeline.trajectories.claims import hold_claims
 from zoo_pipeline.trajectories.crew import Crew
 from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES
 from zoo_pipeline.trajectories.modes import EXACT, EXACT_UP_TO
@@ -122,7 +124,8 @@ def analyze_zoo(
     """
     started = time.perf_counter()
     bag = zoo.bag()
-    analysis = analyze_bag(bag, {"reading": time.perf_counter() - started}, crew, memory_bytes, tell)
+    seconds = {"reading": time.perf_counter() - started}
+    analysis = analyze_bag(bag, seconds, crew, memory_bytes, tell, zoo.claimed_names)
     if not len(analysis.trajectories):
         raise StoreError(
             f"{zoo.root}: every model diverged or has weights that are not finite, so there is nothing to analyse; "
@@ -137,6 +140,7 @@ def analyze_bag(
     crew: Crew | None = None,
     memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
     tell: Tell = _silent,
+    names: Mapping[int, str] | None = None,
 ) -> Analysis:
     """Analyse checkpoints of one layout.
 
@@ -146,6 +150,7 @@ def analyze_bag(
         crew: who works where there are too many to be compared each with each; None for this process.
         memory_bytes: as of `analyze_run`.
         tell: told of checkpoints as they are worked on, where they are many.
+        names: of the models, where they are no more than a claim; None where there is the truth, or nothing.
     """
     # The blind part gets weights and layout, and nothing else.
     mode = mode_of(len(bag), bag.layout)
@@ -171,6 +176,12 @@ def analyze_bag(
     trajectories = trajectories_table(bag, recovery, geometry)
     seconds["scoring"] = time.perf_counter() - started
 
+    claims = None
+    held: dict[str, Any] = {}
+    if names is not None:
+        findings = hold_claims(known(bag.keys, "model_id"), bag.time, recovery)
+        claims = claims_table(findings, names)
+        held = {"claims": {"models": len(findings), "agree": sum(each.agrees for each in findings)}}
     left_out = recovery.trajectory < 0
     left_out_models = np.unique(bag.model[left_out & (bag.model >= 0)])
     return Analysis(
@@ -178,6 +189,7 @@ def analyze_bag(
         trajectories=trajectories,
         geometry=geometry_table(bag, recovery, geometry),
         linkage=linkage_table(recovery.linkage),
+        claims=claims,
         summary={
             "name": bag.name,
             "run": bag.run,
@@ -194,6 +206,7 @@ def analyze_bag(
                 "height": recovery.cut,
                 "threshold": recovery.threshold,
             },
+            **held,
             "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
         },
     )

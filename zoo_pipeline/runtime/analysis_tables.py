@@ -1,11 +1,15 @@
 """The tables of an analysis, as docs/format.md has them."""
 
+import re
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from zoo_pipeline.store.bag import Bag
 from zoo_pipeline.trajectories import Geometry, Recovery, score_trajectories
+from zoo_pipeline.trajectories.claims import Finding
 
 
 def assignments_table(bag: Bag, recovery: Recovery) -> pa.Table:
@@ -66,6 +70,24 @@ def trajectories_table(bag: Bag, recovery: Recovery, geometry: Geometry) -> pa.T
             "kendall_tau": _nullable(truth.kendall_tau),
             "order_exact": pa.array(truth.order_exact, mask=~dated),
             "direction_correct": pa.array(truth.direction_correct, mask=~decided | ~dated),
+        }
+    )
+
+
+def claims_table(findings: Sequence[Finding], names: Mapping[int, str]) -> pa.Table:
+    """One row per claimed model: whether the weights agree, and where not."""
+
+    def named(text: str) -> str:
+        return re.sub(r"\{(\d+)\}", lambda found: names.get(int(found[1]), f"model {found[1]}"), text)
+
+    return pa.table(
+        {
+            "model_id": pa.array([each.model for each in findings], pa.int32()),
+            "name": pa.array([names.get(each.model) for each in findings], pa.string()),
+            "checkpoints": pa.array([each.rows for each in findings], pa.int64()),
+            "trajectories": pa.array([list(each.trajectories) for each in findings], pa.list_(pa.int32())),
+            "agrees": pa.array([each.agrees for each in findings], pa.bool_()),
+            "finding": pa.array([named(each.text) for each in findings], pa.string()),
         }
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from zoo_pipeline.runtime.metrics import Meter
 
 # What the work is called in messages, and in Ray's logs and dashboard.
-DATASET, TRAINING, ANALYSIS, REPORT = "dataset", "training", "analysis", "report"
+DATASET, TRAINING, ANALYSIS, REPORT, IMPORT = "dataset", "training", "analysis", "report", "import"
 
 
 @dataclass(frozen=True)

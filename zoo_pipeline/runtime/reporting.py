@@ -79,6 +79,7 @@ def _data(bag: Bag, analysis: Analysis, facts: dict[str, str]) -> ReportData:
         linkage=np.stack(columns, axis=1).astype(np.float64).reshape(-1, 4),
         embedding=embedding,
         explained_variance=(explained[0], explained[1], explained[2]),
+        claims=analysis.claims,
     )
 
 
@@ -118,6 +119,14 @@ def _facts(zoo: Zoo) -> dict[str, str]:
     if not {"spec", "models", "versions"} <= zoo.spec.keys():
         return {"Parameters": f"{zoo.layout.dimension:,}", "Specification": zoo.key}
     spec, versions = zoo.spec["spec"], zoo.spec["versions"]
+    if "import" in spec:
+        return {
+            "Imported from": _listed_few([str(source) for source in spec["import"]["sources"]]),
+            "Files": f"{zoo.spec['checkpoints']:,}",
+            "Models, by their names": f"{zoo.spec['models']:,}",
+            "Parameters": f"{zoo.layout.dimension:,}",
+            "Specification": zoo.key,
+        }
     model, training, population = spec["model"], spec["training"], spec["population"]
     bias = "" if model["bias"] else ", no bias"
     hidden = "-".join(map(str, model["hidden"]))

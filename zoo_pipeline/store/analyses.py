@@ -15,17 +15,19 @@ from zoo_pipeline.store.rundir import ANALYSIS, REPORT
 from zoo_pipeline.store.schema import encode_table
 
 TABLES = ("assignments", "trajectories", "geometry", "linkage")
+CLAIMS = "claims.parquet"
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """The tables of docs/format.md and the summary."""
+    """The tables of docs/format.md and the summary; claims where names say what is what."""
 
     assignments: pa.Table
     trajectories: pa.Table
     geometry: pa.Table
     linkage: pa.Table
     summary: dict[str, Any]
+    claims: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def write_analysis(files: Files, name: str, analysis: Analysis) -> None:
     with _whole_or_none(files, folder):
         for table in TABLES:
             files.replace(f"{folder}/{table}.parquet", encode_table(getattr(analysis, table)))
+        if analysis.claims is not None:
+            files.replace(f"{folder}/{CLAIMS}", encode_table(analysis.claims))
         files.replace(f"{folder}/summary.json", (json.dumps(analysis.summary, indent=1) + "\n").encode())
 
 
@@ -114,9 +118,10 @@ def read_analysis(files: Files, name: str) -> Analysis:
     try:
         tables = {table: _read_table(files, f"{folder}/{table}.parquet") for table in TABLES}
         summary = json.loads(files.read(f"{folder}/summary.json"))
+        claims = _read_table(files, f"{folder}/{CLAIMS}") if isinstance(summary, dict) and "claims" in summary else None
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{files.at(folder)}: damaged ({error}); run zoo analyze again with --overwrite") from None
-    return Analysis(summary=summary, **tables)
+    return Analysis(summary=summary, claims=claims, **tables)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The end of a run: what is made of all its groups together."""
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -29,18 +30,22 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
     Raises:
         StoreError: a manifest is there that describes other files.
     """
-    table = models_table(run, plan)
-    data = encode_table(table)
+    declare(run, plan.spec_hash, models_table(run, plan), records)
+
+
+def declare(run: RunDirectory, spec_hash: str, models: pa.Table, records: Sequence[ShardRecord]) -> None:
+    """Write models.parquet, then the manifest of these shards; arguments and errors as of `complete`."""
+    data = encode_table(models)
     if run.manifest is None or not run.files.exists(MODELS):
         run.files.replace(MODELS, data)  # without a manifest, what is there is of an attempt that was interrupted
     run.publish_manifest(
         {
             "format_version": FORMAT_VERSION,
-            "spec_hash": plan.spec_hash,
-            "checkpoints": plan.checkpoints,
+            "spec_hash": spec_hash,
+            "checkpoints": sum(record.rows for record in records),
             "models": {
                 "file": MODELS,
-                "rows": len(table),
+                "rows": len(models),
                 "bytes": len(data),
                 "sha256": hashlib.sha256(data).hexdigest(),
             },

@@ -4,21 +4,35 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
+from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.plan import FORMAT_VERSION, Plan, digest
+from zoo_pipeline.plan import FORMAT_VERSION
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.names import lies_in
 from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
 CHECKPOINTS, BUFFERS, STATES, ANALYSIS = "checkpoints", "buffers", "states", "analysis"
-FAILURES, PROGRESS = "failures", "progress.json"
+FAILURES, PROGRESS, IMPORT = "failures", "progress.json", "import.json"
 # In the order in which they are removed: what claims completeness goes first.
-PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, FAILURES, PROGRESS, ENGINE, SPEC)
+PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, FAILURES, PROGRESS, ENGINE, IMPORT, SPEC)
 _SHARD = {"shard", "rows", "bytes", "sha256"}
 LIBRARIES = ("torch", "numpy", "pyarrow", "ray", "scikit-learn")
+
+
+class Specified(Protocol):
+    """Whatever says what a run is made of: the plan of a zoo, or of an import."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def description(self) -> str: ...  # noqa: D102
+    @property
+    def spec_hash(self) -> str: ...  # noqa: D102
+    def spec(self) -> dict[str, Any]: ...  # noqa: D102
+    def figures(self) -> dict[str, Any]: ...  # noqa: D102
 
 
 class RunDirectory:
@@ -28,7 +42,7 @@ class RunDirectory:
         self.root = root
         self.files = Files(root)
 
-    def claim(self, plan: Plan, *, resume: bool = False, overwrite: bool = False) -> None:
+    def claim(self, plan: Specified, *, resume: bool = False, overwrite: bool = False) -> None:
         """Make the directory this plan's run, or make sure that it already is; the arguments are those of `check`.
 
         Raises:
@@ -43,7 +57,7 @@ class RunDirectory:
         self.files.publish(SPEC, _json(spec_document(plan)))
         self._check_same(plan)  # also against another driver that came first
 
-    def check(self, plan: Plan, *, resume: bool = False, overwrite: bool = False) -> None:
+    def check(self, plan: Specified, *, resume: bool = False, overwrite: bool = False) -> None:
         """Refuse a directory that this plan must not be written to; change nothing.
 
         Args:
@@ -137,7 +151,7 @@ class RunDirectory:
                 f"name a place that all nodes share, and let no other run take it"
             )
 
-    def _check_same(self, plan: Plan) -> None:
+    def _check_same(self, plan: Specified) -> None:
         there = self.spec
         if there.get("spec_hash") != plan.spec_hash:
             known = there.get("spec")
@@ -164,21 +178,15 @@ def _is_line(line: Any) -> bool:
     return lies_in(CHECKPOINTS, line["shard"]) and all(type(line[key]) is int for key in ("rows", "bytes"))
 
 
-def spec_document(plan: Plan) -> dict[str, Any]:
+def spec_document(plan: Specified) -> dict[str, Any]:
     """The content of spec.json."""
     return {
         "format_version": FORMAT_VERSION,
-        "name": plan.config.name,
-        "description": plan.config.description,
+        "name": plan.name,
+        "description": plan.description,
         "spec_hash": plan.spec_hash,
         "spec": plan.spec(),
-        "models": plan.models,
-        "groups": len(plan.groups),
-        "ranges": plan.ranges,
-        "checkpoints": plan.checkpoints,
-        "dimension": plan.architecture.dimension,
-        "image_shape": list(plan.architecture.input_shape),
-        "classes": plan.facts.classes,
+        **plan.figures(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"zoo_pipeline": __version__, **{library: version(library) for library in LIBRARIES}},
     }

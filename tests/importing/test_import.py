@@ -1,0 +1,262 @@
+"""`zoo import`: trees and folders of checkpoints become runs that everything else reads."""
+
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from tests.importing.conftest import state
+from zoo_pipeline.cli import main
+from zoo_pipeline.store.schema import METRIC_NAMES
+from zoo_pipeline.zoo import Zoo
+
+INLINE = ["--executor", "inline"]
+
+
+def imported(*words: str) -> Zoo:
+    """The run that an import makes."""
+    assert main(["import", *words, *INLINE]) == 0
+    return Zoo(words[words.index("--out") + 1])
+
+
+def account(root) -> dict:
+    return json.loads((Path(root) / "import.json").read_text())
+
+
+def test_a_tree_of_ray_tune_becomes_the_run_that_it_was(tree, zoo, tmp_path, capsys):
+    out = str(tmp_path / "run")
+    found = imported(str(tree), "--out", out)
+    assert found.complete
+    np.testing.assert_array_equal(found.weights(), zoo.weights())
+    assert found.layout == zoo.layout
+    there, here = found.checkpoints(), zoo.checkpoints()
+    for name in ("model_id", "epoch", *METRIC_NAMES):
+        assert there[name].equals(here[name]), name
+    models = found.models.to_pylist()
+    assert [model["name"] for model in models] == [f"experiment/NN_tune_trainable_{at:05d}" for at in range(6)]
+    truth = zoo.models.to_pylist()
+    for name in ("activation", "learning_rate", "seed", *METRIC_NAMES):
+        assert [model[name] for model in models] == [model[name] for model in truth], name
+    assert {model["model::type"] for model in models} == {"MLP"}
+    assert {model["split"] for model in models} == {"train", "validation", "test"}
+    shard = pq.read_table(f"{out}/checkpoints/group-00000.parquet")
+    assert shard["file"][1].as_py() == f"{tree}/experiment/NN_tune_trainable_00000/checkpoint_000001/checkpoints"
+    assert set(shard["validation_loss"].to_pylist()) == {0.5}
+    said = account(out)
+    assert (said["files"], said["imported"], said["unreadable"]["count"]) == (24, 24, 0)
+    assert said["passed_over"] == {"optimizer": 24}
+    assert main(["verify", out]) == 0
+    assert main(["analyze", out, *INLINE]) == 0
+    assert main(["report", out]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"models as their names say +6 of 6", told)
+    assert "Of 6 models that the names claim, 6 are what they are called" in (tmp_path / "run/report.html").read_text()
+
+
+def test_a_zip_is_read_without_being_unpacked(tree, zoo, tmp_path):
+    with zipfile.ZipFile(tmp_path / "tree.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        for file in sorted(tree.rglob("*")):
+            packed.write(file, file.relative_to(tree))
+    found = imported(str(tmp_path / "tree.zip"), "--out", str(tmp_path / "run"))
+    np.testing.assert_array_equal(found.weights(), zoo.weights())
+    assert found.models["learning_rate"].equals(zoo.models["learning_rate"])
+
+
+def test_both_executors_make_the_same_run(tree, tmp_path):
+    imported(str(tree), "--out", str(tmp_path / "inline"))
+    assert main(["import", str(tree), "--out", str(tmp_path / "ray"), "--ray-address", "local"]) == 0
+    for name in ("checkpoints/group-00000.parquet", "models.parquet", "manifest.json"):
+        assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "inline" / name).read_bytes(), name
+
+
+def test_files_of_several_layouts_become_a_run_each(tree, zoo, tmp_path):
+    other = {"weight": torch.randn(3, 4), "bias": torch.randn(3)}
+    for epoch in range(3):
+        torch.save(other, tree / f"small_{epoch}.pt")
+    out = tmp_path / "runs"
+    assert main(["import", str(tree), "--out", str(out), *INLINE]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["d-1210", "d-15", "import.json"]
+    np.testing.assert_array_equal(Zoo(str(out / "d-1210")).weights(), zoo.weights())
+    assert Zoo(str(out / "d-15")).checkpoints()["epoch"].to_pylist() == [0, 1, 2]
+    assert [run["checkpoints"] for run in account(out)["runs"]] == [24, 3]
+
+
+def test_what_cannot_be_read_is_listed_and_the_rest_imported(tree, tmp_path, capsys):
+    (tree / "note.pt").write_text("nothing")
+    (tree / "circle").symlink_to(tree)
+    (tree / "dangling.pt").symlink_to(tree / "nowhere.pt")
+    found = imported(str(tree), "--out", str(tmp_path / "run"))
+    assert len(found.checkpoints()) == 24
+    said = account(tmp_path / "run")
+    assert [line["file"] for line in said["unreadable"]["listed"]] == [f"{tree}/dangling.pt", f"{tree}/note.pt"]
+    assert said["links_not_followed"]["listed"] == [f"{tree}/circle"]
+    told = capsys.readouterr().err
+    assert "zoo: 2 files could not be read" in told
+    assert "import.json lists them" in told
+    assert main(["import", str(tree), "--out", str(tmp_path / "strict"), "--strict", *INLINE]) == 2
+    assert f"{tree}/dangling.pt: " in capsys.readouterr().err
+    assert not (tmp_path / "strict").exists()
+
+
+class Harm:
+    """What runs a command where it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_what_would_run_is_refused_and_does_not(tree, tmp_path):
+    marker = tmp_path / "ran"
+    torch.save({"weight": Harm(marker)}, tree / "new.pt")
+    torch.save({"weight": Harm(marker)}, tree / "old.pt", _use_new_zipfile_serialization=False)
+    (tree / "raw.pt").write_bytes(pickle.dumps(Harm(marker)))
+    imported(str(tree), "--out", str(tmp_path / "run"))
+    lines = account(tmp_path / "run")["unreadable"]["listed"]
+    assert [line["file"] for line in lines] == [f"{tree}/{name}.pt" for name in ("new", "old", "raw")]
+    assert all(line["why"].startswith("refused: ") for line in lines), lines
+    assert not marker.exists()
+
+
+def test_what_the_file_itself_says_counts_where_its_name_says_nothing(zoo, tmp_path):
+    folder = tmp_path / "all" / "mine"
+    folder.mkdir(parents=True)
+    for name, epoch in (("a", 3), ("b", 1), ("c", 2)):
+        saved = {"state_dict": state(zoo, zoo.weights([0], [epoch])[0]), "epoch": epoch, "global_step": 10 * epoch}
+        torch.save(saved, folder / f"{name}.pt")
+    pattern = ["--pattern", "{model}/{*}.pt"]
+    found = imported(str(tmp_path / "all"), "--out", str(tmp_path / "run"), *pattern)
+    assert found.checkpoints()["epoch"].to_pylist() == [1, 2, 3]
+    assert found.checkpoints()["step"].to_pylist() == [10, 20, 30]
+    np.testing.assert_array_equal(found.weights(), zoo.weights([0], [1, 2, 3]))
+
+
+def test_nothing_to_import_is_an_error_that_writes_nothing(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/readme.txt").write_text("hello")
+    for words, told in (
+        ([str(tmp_path / "empty")], "no file of a checkpoint's kind there (but 1 .txt)"),
+        ([str(tmp_path / "nowhere")], "there is nothing"),
+        ([], "no SOURCE is named"),
+        ([str(tmp_path / "*.pt")], "matches nothing"),
+        (["--git", str(tmp_path)], "--git REPO --path PATTERN: belong together"),
+        ([f"{tmp_path}/empty/.."], "lies in"),
+        ([str(tmp_path / "empty"), "--pattern", "{modell}"], "expected {model}, {epoch}, {step} or {*}"),
+    ):
+        assert main(["import", *words, "--out", str(tmp_path / "run"), *INLINE]) == 2
+        err = capsys.readouterr().err
+        assert told in err
+        assert len(err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_import_goes_on_where_it_was_ended(tree, tmp_path, capsys):
+    out = tmp_path / "run"
+    words = [str(tree), "--out", str(out)]
+    imported(*words)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for lost in ("manifest.json", "models.parquet", "import.json"):
+        (out / lost).unlink()
+    assert main(["import", *words, *INLINE]) == 2
+    assert "already holds this run; go on with it by --resume" in capsys.readouterr().err
+    times = {path: path.stat().st_mtime_ns for path in (out / "checkpoints").iterdir()}
+    imported(*words, "--resume")
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path: path.stat().st_mtime_ns for path in (out / "checkpoints").iterdir()} == times
+    (tree / "experiment/NN_tune_trainable_00000/checkpoint_000000/checkpoints").unlink()
+    assert main(["import", *words, "--resume", *INLINE]) == 2
+    assert "holds a run of another configuration (import.files: 24 there, 23 here" in capsys.readouterr().err
+
+
+def test_identical_files_are_named(tree, tmp_path):
+    trial = tree / "experiment/NN_tune_trainable_00000"
+    shutil.copytree(trial / "checkpoint_000003", trial / "checkpoint_000009")
+    imported(str(tree), "--out", str(tmp_path / "run"))
+    same = account(tmp_path / "run")["identical"]
+    assert same == {"count": 1, "listed": [[f"{trial}/checkpoint_{at:06d}/checkpoints" for at in (3, 9)]]}
+
+
+def test_a_folder_in_which_a_run_restarts_is_found_out(zoo, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    weights, rows = zoo.weights(), zoo.checkpoints().to_pylist()
+    for row, values in zip(rows, weights, strict=True):
+        if row["model_id"] in (0, 1):
+            torch.save(state(zoo, values), folder / f"lenet_epoch{row['epoch'] + 4 * row['model_id']}.pt")
+    out = str(tmp_path / "run")
+    assert imported(str(folder), "--out", out).models["name"].to_pylist() == ["lenet"]
+    assert main(["analyze", out, *INLINE]) == 0
+    (claim,) = pq.read_table(f"{out}/analysis/default/claims.parquet").to_pylist()
+    assert not claim["agrees"]
+    assert claim["finding"].startswith("0 to 3 and 4 to 7 are 2 runs: it restarts at 4")
+    assert re.search(r"models as their names say +0 of 1", capsys.readouterr().out)
+    assert main(["report", out]) == 0
+    assert "are 2 runs: it restarts at 4" in (tmp_path / "run/report.html").read_text()
+
+
+def test_a_pattern_names_models_and_epochs(zoo, tmp_path):
+    folder = tmp_path / "mine"
+    for row, values in zip(zoo.checkpoints().to_pylist(), zoo.weights(), strict=True):
+        place = folder / str(row["epoch"]) / f"of-{row['model_id']}.pth"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state(zoo, values), place)
+    found = imported(str(folder), "--out", str(tmp_path / "run"), "--pattern", "{epoch}/of-{model}.pth")
+    np.testing.assert_array_equal(found.weights(), zoo.weights())
+    assert found.models["name"].to_pylist() == [str(at) for at in range(6)]
+
+
+def test_folders_of_hugging_faces_trainer_are_read_with_their_indices(zoo, tmp_path):
+    folder = tmp_path / "trainer"
+    for row, values in zip(zoo.checkpoints([3]).to_pylist(), zoo.weights([3]), strict=True):
+        place = folder / f"checkpoint-{100 * row['epoch']}"
+        place.mkdir(parents=True)
+        tensors = {name: tensor.numpy() for name, tensor in state(zoo, values).items()}
+        files = {name: f"model-{at + 1:05d}-of-00004.safetensors" for at, name in enumerate(tensors)}
+        for name, file in files.items():
+            save_file({name: tensors[name]}, place / file)
+        (place / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+        torch.save({"state": {}}, place / "optimizer.pt")
+        (place / "trainer_state.json").write_text("{}")
+    found = imported(str(folder), "--out", str(tmp_path / "run"))
+    np.testing.assert_array_equal(found.weights(), zoo.weights([3]))
+    assert found.checkpoints()["step"].to_pylist() == [0, 100, 200, 300]
+    assert set(found.checkpoints()["epoch"].to_pylist()) == {-1}
+    assert main(["analyze", str(tmp_path / "run"), *INLINE]) == 0
+    summary = json.loads((tmp_path / "run/analysis/default/summary.json").read_text())
+    assert summary["claims"] == {"models": 1, "agree": 1}
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_every_version_in_a_repository_is_imported(zoo, tmp_path):
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@a", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@a"}
+    environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull}
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", str(repository), *words], env=environment, check=True, capture_output=True)
+
+    git("init", "-q")
+    for epoch, values in enumerate(zoo.weights([2])):
+        torch.save(state(zoo, values), repository / "net.pt")
+        (repository / "readme").write_text(str(epoch))
+        git("add", ".")
+        git("commit", "-qm", f"epoch {epoch}")
+    git("rm", "-q", "net.pt")
+    git("commit", "-qm", "remove it")
+    found = imported("--git", str(repository), "--path", "*.pt", "--out", str(tmp_path / "run"))
+    np.testing.assert_array_equal(found.weights(), zoo.weights([2]))
+    assert found.models["name"].to_pylist() == ["net.pt"]
+    assert found.checkpoints()["epoch"].to_pylist() == [0, 1, 2, 3]

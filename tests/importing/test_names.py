@@ -1,0 +1,71 @@
+"""What names claim: by the usual rules, and by a pattern of one's own."""
+
+import pytest
+
+from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.importing.names import Claim, Pattern, claims
+
+
+@pytest.mark.parametrize(
+    ("path", "claim"),
+    [
+        ("zoo/trial_00003/checkpoint_000007/checkpoints", Claim("zoo/trial_00003", epoch=7)),
+        ("checkpoint_000007/checkpoints", Claim(".", epoch=7)),
+        ("bert/checkpoint-500/model.safetensors", Claim("bert", step=500)),
+        ("runs/a/epoch=3-step=120.ckpt", Claim("runs/a", epoch=3, step=120)),
+        ("runs/a/model_epoch_12.pt", Claim("runs/a", epoch=12)),
+        ("runs/seed4-ep07.pth", Claim("runs/seed4", epoch=7)),
+        ("lenet_step2000.pt", Claim("lenet", step=2000)),
+        ("runs/b/ckpt-15.pt", Claim("runs/b", epoch=15)),
+        ("runs/b/resnet18.pt", Claim("runs/b/resnet", epoch=18)),  # wrong, and no more than a claim
+        ("runs/b/best.pt", Claim("runs/b/best")),
+        ("runs/b/model.pt", Claim("runs/b")),
+        ("model.pt", Claim(".")),
+        ("a/" + 40 * "9" + ".pt", Claim("a")),
+    ],
+)
+def test_a_name_alone_says(path, claim):
+    assert claims([path]) == [claim]
+
+
+def test_of_several_numbers_the_last_that_varies_is_the_epoch():
+    paths = [f"w/run{run}_{at}.pt" for run in (1, 2) for at in range(3)]
+    assert claims(paths) == [Claim(f"w/run{run}", epoch=at) for run in (1, 2) for at in range(3)]
+    assert claims(["v/cifar10_1.pt", "v/cifar10_2.pt"]) == [Claim("v/cifar10", epoch=1), Claim("v/cifar10", epoch=2)]
+
+
+def test_a_label_that_never_varies_is_part_of_the_models_name():
+    assert claims([f"w/epoch2_{at}.pt" for at in (1, 2, 10)]) == [Claim("w/epoch2", epoch=at) for at in (1, 2, 10)]
+
+
+def test_folders_are_looked_at_apart():
+    found = claims(["a/1.pt", "a/2.pt", "b/1.pt"])
+    assert found == [Claim("a", epoch=1), Claim("a", epoch=2), Claim("b", epoch=1)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "claim"),
+    [
+        ("{model}/epoch-{epoch}.pt", "x/lr0.1/epoch-7.pt", Claim("lr0.1", epoch=7)),
+        ("{model}/epoch-{epoch}.pt", "x/lr0.1/epoch-7.pth", None),
+        ("{model}_{epoch}_{*}.pt", "x/a_b_3_best.pt", Claim("a_b", epoch=3)),
+        ("{model}@{step}", "x/a@30", Claim("a", step=30)),
+        ("step{step}.bin", "deep/step5.bin", Claim(None, step=5)),
+        ("runs/{model}/{*}/{epoch}.pt", "runs/m/any/thing/5.pt", Claim("m", epoch=5)),
+    ],
+)
+def test_a_pattern_says(pattern, path, claim):
+    assert Pattern(pattern).claim(path) == claim
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("{modell}.pt", r"has \{modell\}, expected \{model\}"),
+        ("{epoch}/{epoch}.pt", r"has \{epoch\} twice"),
+        ("x.pt", "names nothing"),
+    ],
+)
+def test_a_pattern_that_is_none_is_refused(pattern, told):
+    with pytest.raises(ConfigError, match=told):
+        Pattern(pattern)

@@ -1,0 +1,73 @@
+"""What lies beside the checkpoints of a trial."""
+
+import json
+
+import pytest
+
+from zoo_pipeline.importing.account import typed
+from zoo_pipeline.importing.trials import read_trial
+
+
+def notes(epochs=frozenset(), **files: str):
+    """What is read of files of these contents; `_` in a name stands for the dot."""
+    named = {name.replace("_", "."): text.encode() for name, text in files.items()}
+    return read_trial(named.__getitem__, frozenset(named), epochs)
+
+
+def lines(*said: dict) -> str:
+    return "\n".join(map(json.dumps, said))
+
+
+def test_hyperparameters_have_our_names_where_we_have_one():
+    found = notes(params_json=json.dumps({"optim::lr": 0.1, "model::nlin": "tanh", "model::channels_in": 1, "x": None}))
+    assert found.hyperparameters == {"learning_rate": 0.1, "activation": "tanh", "model::channels_in": 1, "x": None}
+
+
+def test_a_line_belongs_to_the_checkpoint_that_it_names():
+    text = lines(
+        {"training_iteration": 1, "test_acc": 0.1, "checkpoint_dir_name": "checkpoint_000000"},
+        {"training_iteration": 2, "test_acc": 0.2, "checkpoint_dir_name": None},
+        {"training_iteration": 3, "test_acc": 0.3, "checkpoint_dir_name": "checkpoint_000001"},
+    )
+    assert notes({0, 1}, result_json=text).metrics == {0: {"test_accuracy": 0.1}, 1: {"test_accuracy": 0.3}}
+
+
+@pytest.mark.parametrize(("epochs", "first"), [({0, 1, 2}, 0), ({1, 2, 3}, 1), ({5}, 1)])
+def test_else_to_that_of_its_iteration_wherever_that_begins(epochs, first):
+    text = lines(*({"training_iteration": at, "train_loss": 1 / at} for at in (1, 2, 3)))
+    found = notes(epochs, result_json=text).metrics
+    assert found == {at - 1 + first: {"train_loss": 1 / at} for at in (1, 2, 3)}
+
+
+def test_what_was_cut_off_or_is_no_number_is_left_out_and_told():
+    text = lines({"training_iteration": 1, "test_loss": float("nan")}, {"training_iteration": True, "test_loss": 1})
+    found = notes(result_json=f'{text}\n{{"training_iteration": 2, "test_lo')
+    assert list(found.metrics) == [1]
+    assert found.metrics[1]["test_loss"] != found.metrics[1]["test_loss"]
+    assert found.troubles == ("result.json: line 3 is no JSON",)
+    assert notes(params_json="[1]").troubles == ("params.json: holds list, expected an object",)
+    assert notes(params_json="[" * 100_000).troubles[0].startswith("params.json: ")
+
+
+def test_a_table_serves_where_there_is_no_result():
+    found = notes(progress_csv="training_iteration,train_acc,node\n1,0.5,a\n2,,b\n3,x,c\n")
+    assert found.metrics == {1: {"train_accuracy": 0.5}, 2: {}, 3: {}}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "kept"),
+    [
+        ([1, None, 3], "int64", [1, None, 3]),
+        ([1, 0.5], "double", [1.0, 0.5]),
+        ([2**63, 1], "string", [str(2**63), "1"]),
+        ([True, False], "bool", [True, False]),
+        (["a", None], "string", ["a", None]),
+        (["a", 1], "string", ['"a"', "1"]),
+        ([[16, 8], None], "string", ["[16, 8]", None]),
+        ([None], "null", [None]),
+    ],
+)
+def test_columns_have_the_type_of_their_values(values, kind, kept):
+    column = typed(values)
+    assert str(column.type) == kind
+    assert column.to_pylist() == kept

@@ -1,0 +1,1 @@
+"""Checkpoints from elsewhere: where they lie, what their names claim, and the runs that they become."""

@@ -1,0 +1,163 @@
+"""What the names of checkpoint files claim: of which model they are, and after which epoch or step.
+
+A name is a claim and no more: the analysis of the weights says whether it is true.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from zoo_pipeline.errors import ConfigError
+
+_FOLDERS = (
+    (re.compile(r"checkpoint_(\d+)"), "epoch"),  # Ray Tune, as the published zoos have it
+    (re.compile(r"checkpoint-(\d+)"), "step"),  # the Trainer of Hugging Face
+)
+_LABELS = (
+    (re.compile(r"(?:^|[^a-z])(?:epoch|ep|e)[=_-]?$", re.IGNORECASE), "epoch"),
+    (re.compile(r"(?:^|[^a-z])(?:global_?step|step|iteration|iter|it)[=_-]?$", re.IGNORECASE), "step"),
+)
+# A stem that says what the file is and not of which model, so that the folder does.
+_SAYS_NOTHING = re.compile(
+    r"(?:checkpoints?|ckpt|chkpt|cp|models?|pytorch_model|weights|params|state_?dict|net|snapshot|epoch|ep|step|[\W_])*",
+    re.IGNORECASE,
+)
+_FIELDS = {"model": r"(?P<model>.+?)", "epoch": r"(?P<epoch>\d+)", "step": r"(?P<step>\d+)", "*": r".*?"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a name says; None where it does not.
+
+    Attributes:
+        model: a name of the model, the same for all its checkpoints.
+        epoch: passes over the training data.
+        step: optimiser steps.
+    """
+
+    model: str | None = None
+    epoch: int | None = None
+    step: int | None = None
+
+
+class Pattern:
+    """A pattern of one's own, such as `{model}/epoch-{epoch}.pt`; `{*}` stands for anything.
+
+    It is held against the end of a path, from the beginning of a folder's or the file's name on.
+
+    Raises:
+        ConfigError: it names something else, the same thing twice, or nothing.
+    """
+
+    def __init__(self, text: str) -> None:
+        parts = re.split(r"\{([^{}]*)\}", text)
+        named = [part for part in parts[1::2] if part != "*"]
+        for name in named:
+            if name not in _FIELDS:
+                raise ConfigError(f"--pattern {text}: has {{{name}}}, expected {{model}}, {{epoch}}, {{step}} or {{*}}")
+            if named.count(name) > 1:
+                raise ConfigError(f"--pattern {text}: has {{{name}}} twice; use {{*}} for what may be anything")
+        if not named:
+            raise ConfigError(f"--pattern {text}: names nothing; expected such as {{model}}/epoch-{{epoch}}.pt")
+        self.text = text
+        written = (_FIELDS[part] if at % 2 else re.escape(part) for at, part in enumerate(parts))
+        self._matched = re.compile(rf"(?:.*/)?{''.join(written)}", re.DOTALL)
+
+    def claim(self, path: str) -> Claim | None:
+        """What a path says; None where it is not of this pattern."""
+        found = self._matched.fullmatch(path)
+        if found is None:
+            return None
+        said = found.groupdict()
+        return Claim(said.get("model"), *(_number(said.get(name)) for name in ("epoch", "step")))
+
+
+def claims(paths: Sequence[str]) -> list[Claim]:
+    """What the paths of checkpoints say, by the usual rules, in the same order.
+
+    - A folder `checkpoint_000007` says the epoch, `checkpoint-500` the step, and the folder that it lies in the model.
+    - Else a file's name does: a number after `epoch`, `ep` or `e`, or after `step` or `iter`; without these, the last
+      number in which the names of alike files of a folder differ (`run2_01.pt`, `run2_02.pt`, …). What is left of the
+      name, with the folder, is the model. A file without any number says the model alone.
+    """
+    found: list[Claim | None] = [None] * len(paths)
+    by_template: dict[tuple[str, str], list[int]] = {}
+    for at, path in enumerate(paths):
+        found[at] = _by_folder(path)
+        if found[at] is None:
+            folder, _, name = path.rpartition("/")
+            by_template.setdefault((folder, re.sub(r"\d+", "0", _stem(name))), []).append(at)
+    for (folder, _), alike in by_template.items():
+        stems = [_stem(paths[at].rpartition("/")[2]) for at in alike]
+        for at, claim in zip(alike, _of_alike(folder, stems), strict=True):
+            found[at] = claim
+    return [claim or Claim() for claim in found]
+
+
+def _by_folder(path: str) -> Claim | None:
+    above, _, _ = path.rpartition("/")
+    before, _, folder = above.rpartition("/")
+    for pattern, kind in _FOLDERS:
+        if said := pattern.fullmatch(folder):
+            number = _number(said[1])
+            return Claim(before or ".", number if kind == "epoch" else None, number if kind == "step" else None)
+    return None
+
+
+def _of_alike(folder: str, stems: list[str]) -> Iterator[Claim]:
+    """Claims of files of one folder whose names differ in numbers alone."""
+    parts = [re.split(r"(\d+)", stem) for stem in stems]
+    numbers = range(1, len(parts[0]), 2)
+    labels = [_label(parts[0][at - 1]) for at in numbers]
+    varying = [len({part[at] for part in parts}) > 1 for at in numbers]
+    chosen = _chosen(labels, varying)
+    for part in parts:
+        said = {kind: _number(part[at]) for kind, at in chosen.items()}
+        drop = set(chosen.values())
+        left = [_unlabelled(text) if at + 1 in drop else text for at, text in enumerate(part) if at not in drop]
+        model = "".join(left).strip("-_=. ")
+        yield Claim(_joined(folder, model), said.get("epoch"), said.get("step"))
+
+
+def _chosen(labels: list[str | None], varying: list[bool]) -> dict[str, int]:
+    """Which parts of a split name are the epoch and the step: by their labels, or else the last number that varies."""
+    chosen: dict[str, int] = {}
+    for number, label in enumerate(labels):
+        # `epoch2_1`, `epoch2_2`, … are the checkpoints 1, 2, … of something called epoch2.
+        if label and (varying[number] or not any(varying)):
+            chosen.setdefault(label, 2 * number + 1)
+    if not chosen and labels:
+        last = max((number for number, varies in enumerate(varying) if varies), default=len(labels) - 1)
+        chosen["epoch"] = 2 * last + 1
+    return chosen
+
+
+def _label(before: str) -> str | None:
+    return next((kind for pattern, kind in _LABELS if pattern.search(before)), None)
+
+
+def _unlabelled(before: str) -> str:
+    for pattern, _ in _LABELS:
+        if found := pattern.search(before):
+            return before[: found.start()]
+    return before
+
+
+def _joined(folder: str, model: str) -> str:
+    if _SAYS_NOTHING.fullmatch(model):
+        return folder or "."
+    return f"{folder}/{model}" if folder else model
+
+
+def _stem(name: str) -> str:
+    """A file's name without its suffixes, as far as they are no numbers: `v1.2.pt` is `v1.2`."""
+    while (cut := name.rfind(".")) > 0 and not name[cut + 1 :].isdigit():
+        name = name[:cut]
+    return name
+
+
+def _number(text: str | None) -> int | None:
+    """A number of a name, if any network was ever trained for so long."""
+    if text is None or len(text) > 18:  # the largest of int64 has 19 digits
+        return None
+    return int(text)

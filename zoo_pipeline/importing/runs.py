@@ -1,0 +1,127 @@
+"""The runs of an import: one for each layout that its files have, and where they go."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from zoo_pipeline.counts import plural
+from zoo_pipeline.digests import digest
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.importing.group import shown
+from zoo_pipeline.importing.history import History
+from zoo_pipeline.importing.names import Claim, Pattern, claims
+from zoo_pipeline.importing.origins import FileOrigin
+from zoo_pipeline.importing.plan import FoundFile, ImportedRow, ImportPlan, plan_import
+from zoo_pipeline.importing.reading import Shapes
+from zoo_pipeline.importing.survey import Listing
+from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.ranges import ROW_ELEMENTS
+from zoo_pipeline.store.bag import part_name
+from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.rundir import IMPORT
+
+MOST_RUNS = 1_000
+
+
+def plan_runs(
+    origins: Sequence[FileOrigin],
+    listing: Listing,
+    pattern: Pattern | None,
+    by_shapes: dict[Shapes, list[tuple[int, str]]],
+) -> list[ImportPlan]:
+    """A run for each layout, the largest first.
+
+    Args:
+        origins: where the files lie.
+        listing: all of them.
+        pattern: of names; None for the usual rules.
+        by_shapes: the files that can be read, by the tensors that they have.
+
+    Raises:
+        StoreError: there would be very many, or one with rows that are too large.
+    """
+    if len(by_shapes) > MOST_RUNS:
+        raise StoreError(
+            f"files of {len(by_shapes):,} different layouts; expected at most {MOST_RUNS:,}: import fewer at once"
+        )
+    said = dict(zip(listing.files, _claims(origins, listing.files, pattern), strict=True))
+    plans = []
+    for shapes, files in sorted(by_shapes.items(), key=lambda item: (-len(item[1]), item[0])):
+        layout = Layout.of(dict(shapes))
+        if layout.dimension > ROW_ELEMENTS:
+            raise StoreError(
+                f"{place_of(origins, files[0])}: has {layout.dimension:,} weights, more than the {ROW_ELEMENTS:,} that "
+                f"a row of Parquet holds; leave such files out"
+            )
+        origin = {
+            "sources": [origin.given for origin in origins],
+            "pattern": pattern.text if pattern else None,
+            "files": len(files),
+            "names": digest([list(file) for file in files]),
+        }
+        found = (FoundFile(number, name, said[number, name]) for number, name in files)
+        name = origins[0].given.rstrip("/").rpartition("/")[2] or "import"
+        sources = ", ".join(origin.given for origin in origins)
+        plans.append(plan_import(name, f"imported from {sources}"[:500], layout, found, origin))
+    return plans
+
+
+def _claims(origins: Sequence[FileOrigin], files: Sequence[tuple[int, str]], pattern: Pattern | None) -> list[Claim]:
+    """What the names say; where there are several origins, a model's name begins with the origin's."""
+    paths = [name if len(origins) == 1 else shown(origins[number], name) for number, name in files]
+    found = claims(paths) if pattern is None else [pattern.claim(path) or Claim() for path in paths]
+    for at, (number, name) in enumerate(files):
+        origin, model = origins[number], found[at].model
+        if isinstance(origin, History):  # knows better
+            found[at] = origin.claim(name)
+        elif model == ".":  # files that lie in the origin itself
+            found[at] = replace(found[at], model=origin.given.rstrip("/").rpartition("/")[2] or model)
+    return found
+
+
+def places_of(out: str, plans: Sequence[ImportPlan]) -> list[str]:
+    """Where the runs go: one run to the place itself, several into folders below it.
+
+    Raises:
+        StoreError: there are to be several, and something else lies there.
+    """
+    if len(plans) == 1:
+        return [out]
+    lengths = Counter(plan.layout.dimension for plan in plans)
+    names = [part_name(plan.layout.dimension, plan.layout, alone=lengths[plan.layout.dimension] == 1) for plan in plans]
+    foreign = [name for name in Files(out).names() if name not in (*names, IMPORT)]
+    if foreign:
+        raise StoreError(
+            f"{out}: holds {', '.join(foreign[:3])}, and the files are of {plural(len(plans), 'layout')}, which make a "
+            f"run each below it; name a new or empty directory"
+        )
+    return [f"{out.rstrip('/')}/{name}" for name in names]
+
+
+def trials_of(listing: Listing, rows: Sequence[ImportedRow]) -> Iterator[tuple[int, tuple[int, str, frozenset[str]]]]:
+    """Where the hyperparameters and metrics of the models lie: beside the checkpoints, or in the folder above."""
+    seen: set[int] = set()
+    for row in rows:
+        if row.model_id < 0 or row.model_id in seen:
+            continue
+        seen.add(row.model_id)
+        folder = row.file.name.rpartition("/")[0] or "."
+        for place in (folder, folder.rpartition("/")[0] or "."):
+            if present := listing.beside.get((row.file.origin, place)):
+                yield row.model_id, (row.file.origin, place, present)
+                break
+
+
+def place_of(origins: Sequence[FileOrigin], file: tuple[int, str]) -> str:
+    """What a file is called, in messages."""
+    return shown(origins[file[0]], file[1])
+
+
+def why_nothing(origins: Sequence[FileOrigin], listing: Listing, refused: Sequence[tuple[str, str]]) -> str:
+    """Why nothing can be imported."""
+    sources = ", ".join(origin.given for origin in origins)
+    if not listing.files:
+        others = ", ".join(f"{count:,} {kind}" for kind, count in list(listing.passed_over.items())[:5]) or "nothing"
+        return f"{sources}: no file of a checkpoint's kind there (but {others}); docs/import.md says what they are"
+    file, why = refused[0]
+    return f"{sources}: none of {plural(len(listing.files), 'file')} can be imported; {file}: {why}"

@@ -1,0 +1,105 @@
+"""The survey of an import: which files there are, and which tensors each of them has. No values are read."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from zoo_pipeline.errors import StoreError
+from zoo_pipeline.formats import SUFFIXES
+from zoo_pipeline.importing.history import History
+from zoo_pipeline.importing.origins import FileOrigin, below
+from zoo_pipeline.importing.reading import INDEX_SUFFIX, Shapes, shapes_of
+from zoo_pipeline.importing.trials import PARAMS, RESULTS, TABLE
+
+BATCH_FILES = 1_024
+# Beside checkpoints, in formats of checkpoints, and none: of Ray Tune, of Hugging Face's Trainer, of Lightning.
+_NO_CHECKPOINTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "trainer_state", "hparams", ".")
+_PART = re.compile(r"-\d{5}-of-\d{5}\.(?:safetensors|bin)$")
+_BESIDE = frozenset((PARAMS, RESULTS, TABLE))
+
+
+@dataclass
+class Listing:
+    """The files of all origins.
+
+    Attributes:
+        files: those that are taken for checkpoints, as (number of the origin, name).
+        beside: by (number of the origin, folder): which files with hyperparameters and metrics lie there.
+        passed_over: how many other files there are, by their suffix or name.
+        links: links to folders, which were not followed.
+    """
+
+    files: list[tuple[int, str]] = field(default_factory=list)
+    beside: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    links: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What a batch of files has.
+
+    Attributes:
+        shapes: the tensors of the files, each list once.
+        of_file: for each file, which of `shapes` it has; −1 where it cannot be read.
+        refused: by the file's place in the batch, why it cannot be read.
+    """
+
+    shapes: list[Shapes]
+    of_file: list[int]
+    refused: dict[int, str]
+
+
+def list_files(origins: Sequence[FileOrigin]) -> Listing:
+    """All files of all origins, in the order of the origins and names.
+
+    Raises:
+        StoreError: a folder cannot be listed.
+    """
+    listing = Listing()
+    for number, origin in enumerate(origins):
+        for name, _ in below(origin):
+            path = PurePosixPath(name.rpartition("@")[0] if isinstance(origin, History) else name)
+            if path.name in _BESIDE:
+                place = (number, str(path.parent))
+                listing.beside[place] = listing.beside.get(place, frozenset()) | {path.name}
+            elif _PART.search(path.name):
+                continue  # its index stands for it
+            elif path.name.endswith(INDEX_SUFFIX) or (
+                path.suffix.lower() in SUFFIXES and not path.name.startswith(_NO_CHECKPOINTS)
+            ):
+                listing.files.append((number, name))
+            else:
+                kind = path.suffix or path.name
+                listing.passed_over[kind] = listing.passed_over.get(kind, 0) + 1
+        listing.links += [f"{origin.given}/{link}" for link in getattr(origin, "links", ())]
+    return listing
+
+
+def batches(files: Sequence[tuple[int, str]]) -> list[tuple[tuple[int, str], ...]]:
+    """The files in parts for a task each."""
+    return [tuple(files[start : start + BATCH_FILES]) for start in range(0, len(files), BATCH_FILES)]
+
+
+def survey(batch: Iterable[tuple[int, str]], origins: Sequence[FileOrigin], *, device: str) -> Surveyed:  # noqa: ARG001
+    """Look at the tensors of a batch of files."""
+    known: dict[Shapes, int] = {}
+    of_file: list[int] = []
+    refused: dict[int, str] = {}
+    for at, (number, name) in enumerate(batch):
+        try:
+            shapes = shapes_of(origins[number], name)
+        except StoreError as error:
+            refused[at] = str(error)
+            of_file.append(-1)
+            continue
+        of_file.append(known.setdefault(shapes, len(known)))
+    return Surveyed(list(known), of_file, refused)
+
+
+def found_in(batch: Sequence[tuple[int, str]], surveyed: Surveyed) -> Iterator[tuple[tuple[int, str], Shapes]]:
+    """The files of a batch that can be read, with their tensors."""
+    for file, number in zip(batch, surveyed.of_file, strict=True):
+        if number >= 0:
+            yield file, surveyed.shapes[number]

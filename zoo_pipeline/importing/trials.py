@@ -1,0 +1,139 @@
+"""What lies beside the checkpoints of a trial of Ray Tune: its hyperparameters, and its metrics by epoch.
+
+`params.json` has the hyperparameters, as the published zoos write them (`model::nlin`, `optim::lr`, `seed`);
+`result.json` has the metrics, an object a line, and `progress.csv` the same as a table.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo_pipeline.errors import StoreError
+
+PARAMS, RESULTS, TABLE = "params.json", "result.json", "progress.csv"
+ITERATION, FOLDER = "training_iteration", "checkpoint_dir_name"
+# What the published zoos call what we have a column for.
+COLUMNS = {
+    "seed": "seed",
+    "model::nlin": "activation",
+    "model::dropout": "dropout",
+    "model::init_type": "initialisation",
+    "optim::optimizer": "optimizer",
+    "optim::lr": "learning_rate",
+    "optim::wd": "weight_decay",
+    "optim::momentum": "momentum",
+    "training::batchsize": "batch_size",
+    "training::epochs_train": "epochs",
+}
+METRICS = {
+    "train_loss": "train_loss",
+    "train_acc": "train_accuracy",
+    "test_loss": "test_loss",
+    "train_accuracy": "train_accuracy",
+    "test_acc": "test_accuracy",
+    "test_accuracy": "test_accuracy",
+    "val_loss": "validation_loss",
+    "val_acc": "validation_accuracy",
+    "validation_loss": "validation_loss",
+    "validation_acc": "validation_accuracy",
+}
+Metrics = dict[int, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class TrialNotes:
+    """What is known of one training run besides its weights.
+
+    Attributes:
+        hyperparameters: by the names of our columns where we have one, else by their own.
+        metrics: by epoch and the names of our columns.
+        troubles: what of it cannot be read.
+    """
+
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
+    troubles: tuple[str, ...] = ()
+
+
+def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Set[int] = frozenset()) -> TrialNotes:
+    """Read what lies beside the checkpoints.
+
+    A line belongs to the checkpoint that it names (`checkpoint_dir_name`), as Ray does from version 2.7 on; else to
+    that of its `training_iteration`, or where Ray counts checkpoints from 0 and iterations from 1, to the one before.
+
+    Args:
+        read: the bytes of a file of the trial's folder.
+        present: names of the files that are there, of PARAMS, RESULTS and TABLE.
+        epochs: the numbers of the trial's checkpoints.
+    """
+    troubles: list[str] = []
+    hyperparameters: dict[str, Any] = {}
+    if PARAMS in present:
+        try:
+            said = json.loads(read(PARAMS))
+            if not isinstance(said, dict):
+                raise ValueError(f"holds {type(said).__name__}, expected an object")
+            hyperparameters = {COLUMNS.get(str(name), str(name)): value for name, value in said.items()}
+        except (StoreError, ValueError, RecursionError) as error:
+            troubles.append(f"{PARAMS}: {error}")
+    named: Metrics = {}
+    counted: Metrics = {}
+    for line in _lines(read, present, troubles):
+        said = {METRICS[name]: _float(value) for name, value in line.items() if name in METRICS and _is_number(value)}
+        folder = re.fullmatch(r"checkpoint_(\d{1,9})", str(line.get(FOLDER)))
+        if folder:
+            named[int(folder[1])] = said
+        elif _is_number(line.get(ITERATION)) and math.isfinite(line[ITERATION]):
+            counted[int(line[ITERATION])] = said
+    metrics = named or counted
+    if not named and not epochs <= counted.keys() and {epoch + 1 for epoch in epochs} <= counted.keys():
+        metrics = {iteration - 1: said for iteration, said in counted.items()}
+    return TrialNotes(hyperparameters, metrics, tuple(troubles))
+
+
+def _lines(read: Callable[[str], bytes], present: frozenset[str], troubles: list[str]) -> Iterator[dict[str, Any]]:
+    """The lines of result.json, or where there is none, of progress.csv; a trial that was stopped may lack its last."""
+    if RESULTS in present:
+        try:
+            text = read(RESULTS).decode()
+        except (StoreError, UnicodeDecodeError) as error:
+            troubles.append(f"{RESULTS}: {error}")
+            return
+        for number, line in enumerate(text.split("\n"), 1):
+            try:
+                said = json.loads(line) if line.strip() else {}
+            except (ValueError, RecursionError):
+                troubles.append(f"{RESULTS}: line {number} is no JSON")
+                continue
+            if isinstance(said, dict):
+                yield said
+    elif TABLE in present:
+        try:
+            rows = list(csv.DictReader(io.StringIO(read(TABLE).decode())))
+        except (StoreError, UnicodeDecodeError, csv.Error) as error:
+            troubles.append(f"{TABLE}: {error}")
+            return
+        yield from ({str(name): _number(text) for name, text in row.items()} for row in rows)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _number(text: Any) -> Any:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return text
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf if value > 0 else -math.inf
