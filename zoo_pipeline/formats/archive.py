@@ -57,7 +57,7 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class ZipArchive:
     """An archive's records and their checksums.
 
     Attributes:
@@ -113,7 +113,7 @@ class _Known:
 _known: dict[tuple[int, bytes], _Known] = {}
 
 
-def open_archive(view: memoryview) -> Archive:
+def open_archive(view: memoryview) -> ZipArchive:
     """Look at an archive's directory.
 
     Raises:
@@ -132,7 +132,7 @@ def open_archive(view: memoryview) -> Archive:
         if len(known.masked) <= _KNOWN_BYTES:
             _known[key] = known
     checksums = octets[known.checksums_at].view("<u4").tolist()
-    return Archive(view, known.directory, checksums if any(checksums) else [])
+    return ZipArchive(view, known.directory, checksums if any(checksums) else [])
 
 
 def _fits(known: _Known, octets: NDArray[np.uint8]) -> bool:

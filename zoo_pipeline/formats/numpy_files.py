@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_pipeline.formats.archive import Archive
+from zoo_pipeline.formats.archive import ZipArchive
 from zoo_pipeline.formats.elements import ITEM_BYTES, MOST_AXES, float32_values
 from zoo_pipeline.formats.state import Described, FileRefused, OpenFile, TensorEntry
 
@@ -38,7 +38,7 @@ def open_npy(view: memoryview) -> OpenFile:
     return OpenFile(Described((entry,)), values)
 
 
-def open_npz(archive: Archive) -> OpenFile:
+def open_npz(archive: ZipArchive) -> OpenFile:
     """Arrays by their names.
 
     Raises:
