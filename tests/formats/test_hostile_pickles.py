@@ -145,6 +145,20 @@ def test_a_billion_laughs_take_no_time():
     assert time.process_time() - started < 5  # of ages
 
 
+def text(content: bytes) -> bytes:
+    return b"X" + struct.pack("<I", len(content)) + content
+
+
+def test_a_long_name_before_very_many_is_refused():
+    tensor = b"ctorch._utils\n_rebuild_sparse_tensor\n)R"
+    inner = b"}(" + b"".join(text(b"%d" % number) + tensor for number in range(50_000)) + b"u"
+    message = refusal(opcodes(b"}", text(b"p" * 1_000_000), inner, b"s", text(b"q"), inner, b"s"))
+    assert message.startswith("too large: a name of 1,000,000 characters")
+    message = refusal(opcodes(b"}", text(b"p"), inner, b"s", text(b"q"), inner, b"s", text(b"r"), inner, b"s"))
+    assert message.startswith("too large: a name of ")
+    assert message.endswith("or more than 131,072 names")
+
+
 def test_no_memory_is_taken_by_numbers_in_the_pickle():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refusal(opcodes(b"}r\xff\xff\xff\x0f"))

@@ -17,6 +17,8 @@ STATE_DICTS = (
 EPOCHS, STEPS = ("epoch",), ("global_step", "step", "iteration", "iter")
 OPTIMISERS = re.compile(r"optim|sched|^opt$|^opt_|_opt$|scaler|^amp$", re.IGNORECASE)
 _DEEPEST = 16
+MOST_CHARACTERS = 1_000  # of a name: a long key before very many would take any amount of memory
+MOST_NAMES = 1 << 17
 _LARGEST_CLAIM = 1 << 63
 
 
@@ -37,7 +39,7 @@ def describe(root: Any) -> Described:
     inner, depth = root, 0
     while (key := _state_dict_in(inner)) is not None and depth < _DEEPEST:
         _claim(inner, claims)
-        left_out |= {str(name): _beside(name, value) for name, value in inner.items() if _is_left(name, key, value)}
+        left_out |= {_short(name): _beside(name, value) for name, value in inner.items() if _is_left(name, key, value)}
         inner, depth = inner[key], depth + 1
     entries: dict[str, TensorEntry] = {}
     _flatten(inner, "", entries, left_out, set(), 0)
@@ -70,7 +72,11 @@ def _has_tensors(found: dict[Any, Any], seen: set[int], depth: int) -> bool:
 
 
 def _is_optimiser(key: Any, value: dict[Any, Any]) -> bool:
-    return (type(key) is str and OPTIMISERS.search(key) is not None) or {"state", "param_groups"} <= value.keys()
+    return _is_named_optimiser(key) or {"state", "param_groups"} <= value.keys()
+
+
+def _is_named_optimiser(key: Any) -> bool:
+    return type(key) is str and len(key) <= MOST_CHARACTERS and OPTIMISERS.search(key) is not None
 
 
 def _claim(found: dict[Any, Any], claims: dict[str, int]) -> None:
@@ -90,7 +96,7 @@ def _beside(name: Any, value: Any) -> str:
         if _is_optimiser(name, value):
             return "optimiser state"
         return "beside the parameters" if _has_tensors(value, set(), 0) else "dict, no tensor"
-    if type(value) in (list, tuple) and type(name) is str and OPTIMISERS.search(name):
+    if type(value) in (list, tuple) and _is_named_optimiser(name):
         return "optimiser state"
     return "beside the parameters" if type(value) is PickledTensor else f"{_word(value)}, no tensor"
 
@@ -108,12 +114,15 @@ def _flatten(
         return
     seen.add(id(found))
     for key, value in found.items():
-        name = f"{prefix}{key.name if type(key) in (Inert, Named) else key}"
+        word = key if type(key) is str else key.name if type(key) in (Inert, Named) else str(key)
+        name = prefix + word if len(word) <= MOST_CHARACTERS else word
+        if len(name) > MOST_CHARACTERS or len(entries) + len(left_out) >= MOST_NAMES:
+            raise FileRefused(f"too large: a name of {len(name):,} characters, or more than {MOST_NAMES:,} names")
         if name in entries:
             raise FileRefused(f"two tensors: both are named {name}")
         if type(value) is PickledTensor:
             entries[name] = _entry(name, value)
-        elif type(value) is dict and value and not _is_optimiser(key, value):
+        elif type(value) is dict and not _is_optimiser(key, value) and _has_tensors(value, set(), 0):
             _flatten(value, f"{name}.", entries, left_out, seen, depth + 1)
         else:
             left_out[name] = _beside(key, value)
@@ -133,6 +142,10 @@ def _entry(name: str, tensor: PickledTensor) -> TensorEntry:
     if prod(tensor.shape) > held_count:
         raise FileRefused(f"damaged: tensor {name} has more elements than its storage of {held_count:,}")
     return TensorEntry(name, tensor.shape, tensor.kind, held.key, start, strides)
+
+
+def _short(key: Any) -> str:
+    return str(key if type(key) is str else _word(key) if type(key) in (Inert, Named) else key)[:MOST_CHARACTERS]
 
 
 def _word(value: Any) -> str:
