@@ -142,6 +142,8 @@ def test_a_billion_laughs_take_no_time():
     refusal(opcodes(b"}X\x01\x00\x00\x00a", doubled, b"s"))
     nested = b"}q\x00" + b"}(X\x01\x00\x00\x00ah\x00X\x01\x00\x00\x00bh\x00uq\x00" * 200
     refusal(opcodes(nested))
+    wide = b"}q\x00(" + b"".join(text(b"%d" % number) + b"N" for number in range(20_000)) + b"u0"
+    refusal(opcodes(wide, b"}(", *(text(b"%d" % number) + b"h\x00" for number in range(20_000)), b"u"))
     assert time.process_time() - started < 5  # of ages
 
 
