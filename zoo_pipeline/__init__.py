@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo_pipeline.config import ZooConfig as ZooConfig
     from zoo_pipeline.datasets import load_dataset as load_dataset
     from zoo_pipeline.errors import ZooError as ZooError
+    from zoo_pipeline.formats import read_state as read_state
     from zoo_pipeline.hyperparameters import Hyperparameters as Hyperparameters
     from zoo_pipeline.models import Layout as Layout
     from zoo_pipeline.recipes import load_config as load_config
@@ -31,6 +32,7 @@ _HOMES = {
     "ZooError": "zoo_pipeline.errors",
     "load_config": "zoo_pipeline.recipes",
     "load_dataset": "zoo_pipeline.datasets",
+    "read_state": "zoo_pipeline.formats",
     "recover": "zoo_pipeline.trajectories",
     "train_group": "zoo_pipeline.training",
 }

@@ -39,6 +39,14 @@ def test_arrays_come_back_by_name_and_to_the_bit(save):
     assert read_shapes(data, "a.npz") == tuple((name, array.shape) for name, array in arrays.items())
 
 
+def test_shapes_are_read_without_the_values():
+    data = npz(a=np.arange(100, dtype=np.float32))
+    damaged = data.replace(np.float32(50).tobytes(), np.float32(51).tobytes())
+    assert read_shapes(damaged, "a.npz") == (("a", (100,)),)
+    with pytest.raises(FileRefused, match=r"damaged: record a\.npy has another CRC32"):
+        read_state(damaged, "a.npz")
+
+
 def test_one_array_is_named_weights():
     state = read_state(npy(np.arange(5.0)), "a.npy")
     assert state.tensors["weights"].tolist() == [0, 1, 2, 3, 4]

@@ -1,9 +1,12 @@
 import builtins
+import io
 import os
 import pickle
 import resource
 import struct
 import time
+import zipfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -139,7 +142,23 @@ def test_a_billion_laughs_take_no_time():
     refusal(opcodes(b"}X\x01\x00\x00\x00a", doubled, b"s"))
     nested = b"}q\x00" + b"}(X\x01\x00\x00\x00ah\x00X\x01\x00\x00\x00bh\x00uq\x00" * 200
     refusal(opcodes(nested))
+    wide = b"}q\x00(" + b"".join(text(b"%d" % number) + b"N" for number in range(20_000)) + b"u0"
+    refusal(opcodes(wide, b"}(", *(text(b"%d" % number) + b"h\x00" for number in range(20_000)), b"u"))
     assert time.process_time() - started < 5  # of ages
+
+
+def text(content: bytes) -> bytes:
+    return b"X" + struct.pack("<I", len(content)) + content
+
+
+def test_a_long_name_before_very_many_is_refused():
+    tensor = b"ctorch._utils\n_rebuild_sparse_tensor\n)R"
+    inner = b"}(" + b"".join(text(b"%d" % number) + tensor for number in range(50_000)) + b"u"
+    message = refusal(opcodes(b"}", text(b"p" * 1_000_000), inner, b"s", text(b"q"), inner, b"s"))
+    assert message.startswith("too large: a name of 1,000,000 characters")
+    message = refusal(opcodes(b"}", text(b"p"), inner, b"s", text(b"q"), inner, b"s", text(b"r"), inner, b"s"))
+    assert message.startswith("too large: a name of ")
+    assert message.endswith("or more than 131,072 names")
 
 
 def test_no_memory_is_taken_by_numbers_in_the_pickle():
@@ -187,3 +206,31 @@ def test_tensors_out_of_bounds_are_refused(parts, message):
     with pytest.raises(FileRefused) as caught:
         read_state(tensor_of(*parts), "a.pt")
     assert str(caught.value).startswith(message)
+
+
+def test_pickles_with_bytes_at_random_are_read_or_refused():
+    tensors = {"a": torch.arange(6.0).view(2, 3).t(), "b": torch.nn.Parameter(torch.ones(())), "n": torch.tensor(1)}
+    content = {"epoch": 3, "state_dict": tensors, "best": np.float64(0.5), "optimizer": {"state": {}, "lr": 0.1}}
+    with zipfile.ZipFile(io.BytesIO(saved(content))) as archive:
+        pickle_bytes = archive.read("archive/data.pkl")
+        records = {name: archive.read(name) for name in archive.namelist() if name != "archive/data.pkl"}
+    rng = np.random.default_rng(0)
+    outcomes: Counter[bool] = Counter()
+    for _ in range(3_000):
+        changed = np.frombuffer(pickle_bytes, np.uint8).copy()
+        at = rng.integers(len(changed), size=rng.integers(1, 4))
+        changed[at] = rng.choice(
+            np.frombuffer(b"\x00\x01(.0KMNQRXabcehioqrstu}]\x81\x85\x86\x8a\x93\xff", np.uint8), len(at)
+        )
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("archive/data.pkl", changed.tobytes())
+            for name, record in records.items():
+                archive.writestr(name, record)
+        try:
+            read_state(file.getvalue(), "a.pt")
+        except StoreError:
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+    assert min(outcomes[True], outcomes[False]) > 100, outcomes

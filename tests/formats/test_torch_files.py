@@ -172,6 +172,18 @@ def test_nested_dictionaries_become_names_with_dots():
         read_shapes(saved({"a.b": torch.ones(1), "a": {"b": torch.ones(2)}}), "a.pt")
 
 
+def test_of_several_state_dicts_the_best_known_is_taken_and_unknown_ones_are_all_kept():
+    one, two = {"w": torch.ones(2)}, {"w": torch.zeros(2)}
+    state = read_state(saved({"ema": two, "model": one}), "a.pt")
+    assert state.tensors["w"].tolist() == [1, 1]
+    assert state.left_out == {"ema": "beside the parameters"}
+    assert read_shapes(saved({"generator": one, "critic": two}), "a.pt") == (("generator.w", (2,)), ("critic.w", (2,)))
+    inner = {"arch": "a", "model": {"state_dict": one, "epoch": 5}, "optim": {"w": torch.ones(2)}}
+    state = read_state(saved(inner), "a.pt")
+    assert (list(state.tensors), state.epoch) == (["w"], 5)
+    assert state.left_out == {"arch": "str, no tensor", "optim": "optimiser state"}
+
+
 def test_a_tensor_alone_and_a_list_of_them_are_read():
     assert read_shapes(saved(torch.ones(5)), "a.pt") == (("weights", (5,)),)
     assert read_shapes(saved([torch.ones(2), nn.Parameter(torch.ones(1, 3))]), "a.pt") == (("0", (2,)), ("1", (1, 3)))

@@ -55,16 +55,16 @@ def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused(monkeypatch):
 
 
 def test_a_record_that_unpacks_to_more_than_it_says_is_refused():
-    data = zipped({"a.npy": bytes(300_000)}, zipfile.ZIP_DEFLATED)
+    data = zipped({"x/data.pkl": bytes(300_000)}, zipfile.ZIP_DEFLATED)
     assert data.count(size := struct.pack("<I", 300_000)) == 2
-    assert refused(data.replace(size, struct.pack("<I", 300))).startswith("zip bomb: record a.npy unpacks to other")
+    assert refused(data.replace(size, struct.pack("<I", 300))).startswith("zip bomb: record data.pkl unpacks to other")
 
 
 def test_records_that_overlap_are_refused():
     data = zipped({f"{number}.npy": bytes(1_000) for number in range(3)})
     central = data.index(b"PK\x01\x02")
     entry = data[central : data.index(b"PK\x01\x02", central + 1)]
-    many = b"".join(entry.replace(b"0.npy", b"%d.npy" % number) for number in range(9))
+    many = 9 * entry
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 9, 9, len(many), central, 0)
     assert refused(data[:central] + many + end) == "zip bomb: the records of the archive overlap"
 
@@ -72,6 +72,12 @@ def test_records_that_overlap_are_refused():
 def test_two_records_of_one_name_are_refused():
     data = zipped({"x/data.pkl": b"1", "x/data.pk_": b"2"}).replace(b"data.pk_", b"data.pkl")
     assert refused(data) == "damaged: the zip archive has two records of one name"
+
+
+def test_archives_of_very_many_records_are_refused(monkeypatch):
+    monkeypatch.setattr(archive, "MOST_RECORDS", 7)
+    data = zipped({f"{number}.npy": b"" for number in range(8)})
+    assert refused(data) == "too large: a zip archive of 8 records, expected at most 7"
 
 
 def test_an_encrypted_record_is_refused():

@@ -26,6 +26,8 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _FULL = 0xFFFFFFFF  # the number is in the extra field
 _MOST_KNOWN = 256
+_KNOWN_BYTES = 256 << 10  # larger directories are not remembered
+MOST_RECORDS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class ZipArchive:
     """An archive's records and their checksums.
 
     Attributes:
@@ -67,6 +69,16 @@ class Archive:
     view: memoryview
     directory: Directory
     checksums: list[int]
+
+    def beginning(self, name: str, most: int) -> bytes:
+        """The first bytes of a record's content, held against nothing.
+
+        Raises:
+            FileRefused: they cannot be unpacked.
+        """
+        record = self.directory.records[name]
+        stored = self.view[record.start : record.start + (record.stored if record.packed else min(record.stored, most))]
+        return _unpacked(stored, most, name) if record.packed else bytes(stored)
 
     def content(self, name: str) -> memoryview:
         """A record's content, held against its checksum.
@@ -101,7 +113,7 @@ class _Known:
 _known: dict[tuple[int, bytes], _Known] = {}
 
 
-def open_archive(view: memoryview) -> Archive:
+def open_archive(view: memoryview) -> ZipArchive:
     """Look at an archive's directory.
 
     Raises:
@@ -117,9 +129,10 @@ def open_archive(view: memoryview) -> Archive:
             raise FileRefused(f"truncated: the zip archive's directory cannot be read ({error})") from None
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        _known[key] = known
+        if len(known.masked) <= _KNOWN_BYTES:
+            _known[key] = known
     checksums = octets[known.checksums_at].view("<u4").tolist()
-    return Archive(view, known.directory, checksums if any(checksums) else [])
+    return ZipArchive(view, known.directory, checksums if any(checksums) else [])
 
 
 def _fits(known: _Known, octets: NDArray[np.uint8]) -> bool:
@@ -190,6 +203,8 @@ def _ending(view: memoryview) -> tuple[int, int, int]:
             raise FileRefused("truncated: the zip archive's end is damaged")
     if central + size > at or count * _ENTRY.size > size:
         raise FileRefused("truncated: the zip archive's directory is not where its end says")
+    if count > MOST_RECORDS:
+        raise FileRefused(f"too large: a zip archive of {count:,} records, expected at most {MOST_RECORDS:,}")
     return count, central, central + size
 
 
@@ -222,11 +237,14 @@ def _folder(names: list[str]) -> int:
 
 
 def _inflated(stored: memoryview, size: int, name: str) -> bytes:
-    try:
-        machine = zlib.decompressobj(-zlib.MAX_WBITS)
-        content = machine.decompress(stored, size + 1)  # so that one byte too many is seen, and no more are taken
-    except zlib.error as error:
-        raise FileRefused(f"damaged: record {name} cannot be unpacked ({error})") from None
+    content = _unpacked(stored, size + 1, name)  # so that one byte too many is seen, and no more are taken
     if len(content) != size:
         raise FileRefused(f"zip bomb: record {name} unpacks to other than the {size:,} bytes that the archive says")
     return content
+
+
+def _unpacked(stored: memoryview, most: int, name: str) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(stored, most)
+    except zlib.error as error:
+        raise FileRefused(f"damaged: record {name} cannot be unpacked ({error})") from None

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_pipeline.formats.archive import Archive
+from zoo_pipeline.formats.archive import ZipArchive
 from zoo_pipeline.formats.elements import ITEM_BYTES, MOST_AXES, float32_values
 from zoo_pipeline.formats.state import Described, FileRefused, OpenFile, TensorEntry
 
 MAGIC = b"\x93NUMPY"
 ALONE = "weights"  # the name of an array that has none
 _HEADER_BYTES = 10_000
+_BEGINNING = _HEADER_BYTES + 12  # with the header
 
 
 @lru_cache(256)
@@ -29,7 +30,7 @@ def _header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
 
 def open_npy(view: memoryview) -> OpenFile:
     """One array, which is named "weights"."""
-    entry, start, big_endian = _array(view, ALONE)
+    entry, start, big_endian = _array(bytes(view[:_BEGINNING]), ALONE, len(view))
 
     def values(entry: TensorEntry) -> NDArray[np.float32]:
         return float32_values(view, start, entry.shape, entry.kind, entry.name, entry.strides, big_endian)
@@ -37,7 +38,7 @@ def open_npy(view: memoryview) -> OpenFile:
     return OpenFile(Described((entry,)), values)
 
 
-def open_npz(archive: Archive) -> OpenFile:
+def open_npz(archive: ZipArchive) -> OpenFile:
     """Arrays by their names.
 
     Raises:
@@ -47,22 +48,26 @@ def open_npz(archive: Archive) -> OpenFile:
     if not names:
         raise FileRefused("not a checkpoint: a zip archive without data.pkl or arrays")
     others = {name: "no array" for name in archive.directory.records if not name.endswith(".npy")}
-    found = {name.removesuffix(".npy"): archive.content(name) for name in names}
-    arrays = {name: _array(content, name) for name, content in found.items()}
+    arrays = {
+        name: _array(
+            archive.beginning(name, _BEGINNING), name.removesuffix(".npy"), archive.directory.records[name].size
+        )
+        for name in names
+    }
 
     def values(entry: TensorEntry) -> NDArray[np.float32]:
-        _, start, big_endian = arrays[entry.name]
-        content = found[entry.name]
+        _, start, big_endian = arrays[f"{entry.name}.npy"]
+        content = archive.content(f"{entry.name}.npy")
         return float32_values(content, start, entry.shape, entry.kind, entry.name, entry.strides, big_endian)
 
     return OpenFile(Described(tuple(entry for entry, _, _ in arrays.values()), others), values)
 
 
-def _array(view: memoryview, name: str) -> tuple[TensorEntry, int, bool]:
+def _array(beginning: bytes, name: str, size: int) -> tuple[TensorEntry, int, bool]:
     """An array's description, where its values begin, and whether they are big-endian."""
-    length = int.from_bytes(view[8:10], "little") + 10 if bytes(view[6:7]) == b"\x01" else _HEADER_BYTES + 12
+    length = int.from_bytes(beginning[8:10], "little") + 10 if beginning[6:7] == b"\x01" else _BEGINNING
     try:
-        shape, fortran, dtype, start = _header(bytes(view[:length]))
+        shape, fortran, dtype, start = _header(beginning[:length])
     except Exception as error:  # NumPy's parser lets through a dozen kinds of Python's own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileRefused(f"truncated: array {name} has no header that can be read ({reason})") from None
@@ -70,7 +75,7 @@ def _array(view: memoryview, name: str) -> tuple[TensorEntry, int, bool]:
     if len(shape) > MOST_AXES or any(type(size) is not int or size < 0 for size in shape):
         raise FileRefused(f"damaged: array {name} has no sane shape")
     item_bytes: int = dtype.itemsize
-    if kind in ITEM_BYTES and len(view) - start < prod(shape) * item_bytes:
+    if kind in ITEM_BYTES and size - start < prod(shape) * item_bytes:
         raise FileRefused(f"truncated: array {name} has fewer bytes than its shape {shape} takes")
     strides = None
     if fortran and len(shape) > 1 and 0 not in shape:

@@ -47,14 +47,30 @@ class PickleMachine:
         Raises:
             FileRefused: truncated, damaged, too large, or it names what no checkpoint needs.
         """
-        data, opcodes = self._data, _OPCODES
+        data, opcodes, stack, marks, memo = self._data, _OPCODES, self._stack, self._marks, self._memo
+        at = self.at
         try:
             for _ in range(MOST_OPCODES):
-                opcode = data[self.at]
-                self.at += 1
-                if opcode == _STOP:
-                    return self._stack[-1]
-                opcodes[opcode](self)
+                opcode = data[at]
+                at += 1
+                if opcode == _PUT_BYTE:  # the four of which most pickles have most
+                    memo[data[at]] = stack[-1]
+                    at += 1
+                elif opcode == _BYTE:
+                    stack.append(data[at])
+                    at += 1
+                elif opcode == _GET_BYTE:
+                    stack.append(memo[data[at]])
+                    at += 1
+                elif opcode == _MARK:
+                    marks.append(len(stack))
+                elif opcode == _STOP:
+                    self.at = at
+                    return stack[-1]
+                else:
+                    self.at = at
+                    opcodes[opcode](self)
+                    at = self.at
         except FileRefused:
             raise
         except KeyError:
@@ -97,9 +113,6 @@ class PickleMachine:
     def _protocol(self) -> None:
         self.at += 1
 
-    def _mark(self) -> None:
-        self._marks.append(len(self._stack))
-
     def _pop(self) -> None:
         self._stack.pop()
 
@@ -115,10 +128,6 @@ class PickleMachine:
         self._stack.append(_INTEGER.unpack_from(self._data, self.at)[0])
         self.at += 4
 
-    def _byte(self) -> None:
-        self._stack.append(self._data[self.at])
-        self.at += 1
-
     def _short(self) -> None:
         self._stack.append(self._number(2))
 
@@ -131,6 +140,13 @@ class PickleMachine:
     def _text(self, size: int) -> None:
         self._stack.append(str(self._take(self._number(size)), "utf-8"))
 
+    def _usual_text(self) -> None:
+        start = self.at + 4
+        self.at = end = start + _SIZES[4].unpack_from(self._data, self.at)[0]
+        if end > len(self._data):
+            raise IndexError
+        self._stack.append(str(self._data[start:end], "utf-8"))
+
     def _old_text(self, size: int) -> None:
         self._stack.append(str(self._take(self._number(size)), "latin-1"))
 
@@ -140,22 +156,15 @@ class PickleMachine:
     def _put(self, size: int) -> None:
         self._memo[self._number(size)] = self._stack[-1]
 
-    def _put_byte(self) -> None:
-        self._memo[self._data[self.at]] = self._stack[-1]
-        self.at += 1
-
     def _memoize(self) -> None:
         self._memo[len(self._memo)] = self._stack[-1]
 
     def _get(self, size: int) -> None:
         self._stack.append(self._memo[self._number(size)])
 
-    def _get_byte(self) -> None:
-        self._stack.append(self._memo[self._data[self.at]])
-        self.at += 1
-
     def _tuple(self) -> None:
-        self._stack.append(tuple(self._since_mark()))
+        stack, mark = self._stack, self._marks.pop()
+        stack[mark:] = [tuple(stack[mark:])]
 
     def _short_tuple(self, size: int) -> None:
         found = tuple(self._stack[-size:])
@@ -237,7 +246,7 @@ class PickleMachine:
         raise FileRefused("refused: would look up what this process has registered with copyreg")
 
 
-_STOP = ord(".")
+_STOP, _BYTE, _PUT_BYTE, _GET_BYTE, _MARK = b".Kqh("
 
 
 def _constant(value: Any) -> Callable[[PickleMachine], None]:
@@ -256,16 +265,16 @@ _M = PickleMachine
 _OPCODES: dict[int, Callable[[PickleMachine], None]] = {
     ord(opcode): method
     for opcode, method in {
-        "\x80": _M._protocol, "\x95": _M._frame, "(": _M._mark, "0": _M._pop, "1": _M._pop_mark,
+        "\x80": _M._protocol, "\x95": _M._frame, "0": _M._pop, "1": _M._pop_mark,
         "N": _constant(None), "\x88": _constant(True), "\x89": _constant(False), ")": _constant(()),
-        "G": _M._double, "J": _M._signed, "K": _M._byte, "M": _M._short,
+        "G": _M._double, "J": _M._signed, "M": _M._short,
         "\x8a": _sized(_M._long, 1), "\x8b": _sized(_M._long, 4),
-        "\x8c": _sized(_M._text, 1), "X": _sized(_M._text, 4), "\x8d": _sized(_M._text, 8),
+        "\x8c": _sized(_M._text, 1), "X": _M._usual_text, "\x8d": _sized(_M._text, 8),
         "U": _sized(_M._old_text, 1), "T": _sized(_M._old_text, 4),
         "C": _sized(_M._octets, 1), "B": _sized(_M._octets, 4), "\x8e": _sized(_M._octets, 8),
         "\x96": _sized(_M._octets, 8),
-        "q": _M._put_byte, "r": _sized(_M._put, 4), "\x94": _M._memoize,
-        "h": _M._get_byte, "j": _sized(_M._get, 4),
+        "r": _sized(_M._put, 4), "\x94": _M._memoize,
+        "j": _sized(_M._get, 4),
         "}": _fresh(dict), "]": _fresh(list), "\x8f": _fresh(lambda: Inert("set")),
         "t": _M._tuple, "\x85": _sized(_M._short_tuple, 1), "\x86": _sized(_M._short_tuple, 2),
         "\x87": _sized(_M._short_tuple, 3),

@@ -16,7 +16,7 @@ from zoo_pipeline.formats.selection import Selection, select
 from zoo_pipeline.formats.state import Described, FileRefused, OpenFile, TensorEntry
 
 MOST_HEADER_BYTES = 100_000_000  # as in the package
-_CACHED_BYTES = 1 << 20
+_CACHED_BYTES = 256 << 10
 _KINDS = {
     "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2),
     "I64": ("int64", 8), "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1),

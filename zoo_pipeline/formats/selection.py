@@ -91,14 +91,18 @@ def _why_not(entry: TensorEntry, names: frozenset[str]) -> str | None:
         return "buffer"
     if leaf == "bias" and len(entry.shape) == 4 and entry.shape[:2] == (1, 1) and entry.shape[2] == entry.shape[3] > 1:
         return "buffer (a causal mask, by its shape)"
+    if entry.kind in ITEM_BYTES:
+        return None if prod(entry.shape) else "empty"
     if re.fullmatch(r"u?int\d+|bool|object|text|structured|untyped|bits.*|datetime.*|timedelta.*", entry.kind):
         return f"{entry.kind}, no floating point"
-    return "empty" if entry.kind in ITEM_BYTES and not prod(entry.shape) else None
+    return None
 
 
 def _averages(entries: tuple[TensorEntry, ...], names: frozenset[str]) -> frozenset[str]:
     """Names of moving averages of other tensors; none where there is nothing else."""
     averages = frozenset(name for name in names if not AVERAGES.isdisjoint(name.split(".")[:-1]))
+    if not averages:
+        return averages
     others = any(entry.name not in averages and _why_not(entry, names) is None for entry in entries)
     return averages if others else frozenset()
 

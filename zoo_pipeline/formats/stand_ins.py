@@ -108,6 +108,11 @@ def storage(identity: Any) -> Storage:
     Raises:
         FileRefused: it is no such thing.
     """
+    if type(identity) is tuple and len(identity) == 5:  # as nearly all are; the same as the first pattern below
+        word, cls, key, device, count = identity
+        usual = word == "storage" and type(cls) is Named and type(key) is type(device) is str and type(count) is int
+        if usual and count >= 0 and cls.name in STORAGES:
+            return Storage(key, *STORAGES[cls.name], count)
     match identity:
         case ("storage", Named(name=name), str(key), str(), int(count), *rest) if name in STORAGES and count >= 0:
             kind, size = STORAGES[name]
@@ -137,9 +142,13 @@ def _nothing_made(_: tuple[Any, ...]) -> Any:
 
 
 def _sizes(value: Any) -> tuple[int, ...]:
-    if type(value) is not tuple or len(value) > MOST_AXES or any(type(size) is not int or size < 0 for size in value):
-        raise FileRefused("damaged: a tensor's shape or strides are none")
-    return value
+    if type(value) is tuple and len(value) <= MOST_AXES:
+        for size in value:
+            if type(size) is not int or size < 0:
+                break
+        else:
+            return value
+    raise FileRefused("damaged: a tensor's shape or strides are none")
 
 
 def _tensor(arguments: tuple[Any, ...]) -> PickledTensor:
@@ -226,6 +235,7 @@ _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # names that pic
 _INERT = {  # by module
     "argparse": ("Namespace",),
     "types": ("SimpleNamespace",),
+    "typing": ("Any", "Union", "Optional"),  # in the configurations of omegaconf
     "copyreg": ("_reconstructor",),
     "_codecs": ("encode",),
     "builtins": (*_PLAIN, "unicode", "long"),

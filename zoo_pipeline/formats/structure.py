@@ -13,7 +13,7 @@ from zoo_pipeline.formats.selection import MOST_TIMES_READ, Selection, select
 from zoo_pipeline.formats.stand_ins import Storage
 from zoo_pipeline.formats.state import Described, FileRefused
 
-_CACHED_BYTES = 256 << 10  # pickles up to this size are remembered
+_CACHED_BYTES = 128 << 10  # pickles up to this size are remembered
 _CACHED = 256
 
 
@@ -32,10 +32,17 @@ class Structure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selected:
-    """A structure and the parameters in it."""
+    """A structure and the parameters in it.
+
+    Attributes:
+        structure: of the pickle.
+        selection: the parameters.
+        kept: whether it is small enough to be remembered.
+    """
 
     structure: Structure
     selection: Selection
+    kept: bool
 
 
 def structure_of(root: object, storages: dict[str, Storage]) -> Structure:
@@ -71,8 +78,8 @@ def pickled_selection(pickle: memoryview) -> Selected:
     if mask is not None and (known := _remembered.get(_masked(pickle, mask))) is not None and known[0] is mask:
         return known[1]
     structure, floats_at = _read(pickle)
-    selected = Selected(structure, select(structure.described))
-    if len(pickle) <= _CACHED_BYTES:
+    selected = Selected(structure, select(structure.described), len(pickle) <= _CACHED_BYTES)
+    if selected.kept:
         _remember(pickle, floats_at, selected)
     return selected
 

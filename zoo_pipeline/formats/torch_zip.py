@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_pipeline.formats.archive import Archive, Directory
+from zoo_pipeline.formats.archive import Directory, ZipArchive
 from zoo_pipeline.formats.elements import ITEM_BYTES, float32_values
 from zoo_pipeline.formats.selection import Selection
 from zoo_pipeline.formats.stand_ins import Storage
@@ -18,17 +18,17 @@ PICKLE, ORDER, PROGRAM = "data.pkl", "byteorder", "constants.pkl"
 _FLOAT32 = np.dtype("<f4")
 
 
-def is_torch(archive: Archive) -> bool:
+def is_torch(archive: ZipArchive) -> bool:
     """Whether an archive is one of torch's."""
     return PICKLE in archive.directory.records
 
 
-def torch_shapes(archive: Archive) -> Shapes:
+def torch_shapes(archive: ZipArchive) -> Shapes:
     """The parameters' names and shapes."""
     return pickled_selection(_pickle(archive)).selection.shapes
 
 
-def torch_state(archive: Archive) -> State:
+def torch_state(archive: ZipArchive) -> State:
     """The parameters.
 
     Raises:
@@ -36,7 +36,8 @@ def torch_state(archive: Archive) -> State:
     """
     selected = pickled_selection(_pickle(archive))
     selection = selected.selection
-    plain = None if _big_endian(archive) else _plain(archive.directory, selected)
+    find = _remembered_plain if selected.kept else _plain
+    plain = None if _big_endian(archive) else find(archive.directory, selected)
     if plain is None:
         values = _Records(archive, selected.structure.storages)
         tensors = {name: values(entry) for name, entry in selection.entries}
@@ -49,7 +50,7 @@ def torch_state(archive: Archive) -> State:
     return _viewed(view, plain, selection)
 
 
-def open_torch(archive: Archive) -> OpenFile:
+def open_torch(archive: ZipArchive) -> OpenFile:
     """The archive's tensors, all of them.
 
     Raises:
@@ -67,7 +68,6 @@ class _Plain:
     tensors: tuple[tuple[str, tuple[int, ...], int], ...]  # name, shape, first byte
 
 
-@lru_cache(256)
 def _plain(directory: Directory, selected: Selected) -> _Plain | None:
     records, tensors = {}, []
     for name, entry in selected.selection.entries:
@@ -80,6 +80,9 @@ def _plain(directory: Directory, selected: Selected) -> _Plain | None:
         records[record.number] = (record.start, record.start + record.size, record.number)
         tensors.append((name, entry.shape, record.start + 4 * entry.offset))
     return _Plain(tuple(records.values()), tuple(tensors))
+
+
+_remembered_plain = lru_cache(256)(_plain)
 
 
 def _viewed(view: memoryview, plain: _Plain, selection: Selection) -> State:
@@ -96,7 +99,7 @@ def _viewed(view: memoryview, plain: _Plain, selection: Selection) -> State:
 class _Records:
     """The records of an archive, each looked at once."""
 
-    def __init__(self, archive: Archive, storages: dict[str, Storage]) -> None:
+    def __init__(self, archive: ZipArchive, storages: dict[str, Storage]) -> None:
         self._archive, self._storages, self._big_endian = archive, storages, _big_endian(archive)
         self._contents: dict[object, memoryview] = {}
 
@@ -113,13 +116,13 @@ class _Records:
         return float32_values(content, start, entry.shape, entry.kind, entry.name, entry.strides, self._big_endian)
 
 
-def _pickle(archive: Archive) -> memoryview:
+def _pickle(archive: ZipArchive) -> memoryview:
     if PROGRAM in archive.directory.records:
         raise FileRefused("not a checkpoint: a TorchScript program; save its state_dict")
     return archive.content(PICKLE)
 
 
-def _big_endian(archive: Archive) -> bool:
+def _big_endian(archive: ZipArchive) -> bool:
     """By the record of torch >= 2.1; files without it are of the machines that all had been: little-endian."""
     if ORDER not in archive.directory.records:
         return False
