@@ -20,10 +20,10 @@ PACKAGE = ROOT / "zoo_pipeline"
 # Rooms of the package, top floor first. A room may import rooms of its own floor (without circles) and of those below.
 FLOORS = (
     ("cli", "submitting"),
-    ("arguments", "messages"),
-    ("mending", "workflow", "planning", "tables"),
+    ("arguments", "messages", "export_command"),
+    ("mending", "workflow", "exports", "planning", "tables"),
     ("runtime",),
-    ("zoo", "sources", "datasets"),
+    ("zoo", "sources", "datasets", "exporting"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained
     ("data", "models"),

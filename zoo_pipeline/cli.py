@@ -40,6 +40,7 @@ from zoo_pipeline.arguments import (
     Track,
 )
 from zoo_pipeline.errors import ConfigError, ZooError
+from zoo_pipeline.export_command import export
 from zoo_pipeline.messages import console, leave_if_failed, tell_training, tell_which
 from zoo_pipeline.places import JOB
 from zoo_pipeline.planning import summary_of
@@ -248,6 +249,9 @@ def verify(
     if found["damaged"] or (found["manifest"] and found["missing"]):
         print("zoo: the run is not whole; zoo verify RUN --repair trains again what is lost", file=sys.stderr)
         raise typer.Exit(1)
+
+
+app.command()(export)
 
 
 def main(arguments: list[str] | None = None) -> int:
