@@ -286,7 +286,8 @@ def job(command: str) -> int:
 def _interrupted(words: list[str]) -> str:
     """What to say to somebody who ended a command: how to go on."""
     if words[:1] not in (["train"], ["run"]):
-        return "zoo: interrupted; nothing is half-written, the same command does it anew"
+        how = "with --overwrite does it" if words[:1] == ["export"] else "does it"
+        return f"zoo: interrupted; nothing is half-written, the same command {how} anew"
     again = [word for word in words if word not in ("--overwrite", "--resume")]
     script = os.environ.get(JOB)
     told = redacted(shlex.join([*(script.split() if script else ["zoo", words[0]]), *again[1:], "--resume"]))

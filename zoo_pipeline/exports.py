@@ -59,6 +59,7 @@ def export_run(options: ExportOptions) -> "ExportReport":
         )
     models = zoo.models if target.format in ("hub", "model-zoos") else None
     check_target(target, overwrite=options.overwrite)
+    license = options.license.lower() if options.license else None  # as the hub has SPDX identifiers
     name = options.executor if target.file is None else "inline"  # a Ray is not started for one file
     with open_executor(name, Resources(), options.ray_address) as executor:
-        return export(zoo, parts, target, executor, models=models, overwrite=options.overwrite, license=options.license)
+        return export(zoo, parts, target, executor, models=models, overwrite=options.overwrite, license=license)

@@ -41,7 +41,7 @@ class Facts:
         splits: by name, in order.
         epochs: the least and the greatest.
         complete: whether the run has all that was planned, and all of it is exported.
-        license: an SPDX identifier, or unknown.
+        license: the hub's identifier of it, or unknown.
     """
 
     spec: Mapping[str, Any]
@@ -163,7 +163,7 @@ def _made(spec: Mapping[str, Any]) -> str:
     if not isinstance(spec.get("spec"), dict):
         return "\n".join(lines)
     text = json.dumps(spec["spec"], indent=1, ensure_ascii=False)
-    intro = "By `zoo_pipeline`, from this specification, of which the models' hyperparameters are the columns above:"
+    intro = "From this specification; the columns above have the hyperparameters of each model:"
     return "\n".join([*lines, "", intro, "", "```json", text, "```"])
 
 

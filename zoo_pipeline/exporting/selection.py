@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.errors import ConfigError, StoreError
 
 LAST = "last"  # of epochs: the last that each model has
 Numbers = tuple[tuple[int, int], ...]  # ranges, both ends included
@@ -78,9 +78,11 @@ def select(contents: Sequence[Contents], models: str | None = None, epochs: str 
 
     Raises:
         ConfigError: not numbers, a model or epoch that is not there, or no checkpoint has both.
+        StoreError: two checkpoints of the run are of one model and epoch.
     """
     ids = np.concatenate([shard.model_id for shard in contents])
     of_ids = np.concatenate([shard.epoch for shard in contents])
+    _check_unique(ids, of_ids)
     chosen = np.ones(len(ids), dtype=bool)
     if models is not None:
         chosen &= _among("--models", models, ids, "model")
@@ -105,6 +107,16 @@ def _among(option: str, text: str, there: NDArray[np.int32], noun: str) -> NDArr
             raise ConfigError(f"{option} {text}: the run has no {noun} {missing}; there are {_spoken(known)}")
         chosen |= (there >= first) & (there <= last)
     return chosen
+
+
+def _check_unique(ids: NDArray[np.int32], epochs: NDArray[np.int32]) -> None:
+    order = np.lexsort((epochs, ids))
+    ids, epochs = ids[order], epochs[order]
+    twice = np.flatnonzero((np.diff(ids) == 0) & (np.diff(epochs) == 0))
+    if len(twice):
+        raise StoreError(
+            f"the run has two checkpoints of model {ids[twice[0]]} after epoch {epochs[twice[0]]}; run zoo verify"
+        )
 
 
 def _last_of(ids: NDArray[np.int32], epochs: NDArray[np.int32]) -> NDArray[np.int32]:

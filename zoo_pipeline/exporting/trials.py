@@ -7,6 +7,7 @@ HSG-AIML/SANE). What they have no key for stands under `zoo::COLUMN`.
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import prod
@@ -59,7 +60,7 @@ def checkpoint_name(epoch: int) -> str:
 
 def trial_id(model_id: int, spec_hash: str) -> str:
     """As Ray Tune has them: five digits of the experiment, and the number of the trial."""
-    return f"{spec_hash[:5]}_{model_id:05d}"
+    return f"{re.sub('[^0-9A-Za-z]', '', spec_hash)[:5]}_{model_id:05d}"
 
 
 def trial_name(model_id: int, seed: int | None, spec: dict[str, Any]) -> str:
