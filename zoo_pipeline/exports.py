@@ -37,7 +37,7 @@ def export_run(options: ExportOptions) -> "ExportReport":
     """
     from zoo_pipeline.exporting.selection import select
     from zoo_pipeline.exporting.target import check_target, find_target
-    from zoo_pipeline.runtime.exporting import contents_of, export
+    from zoo_pipeline.runtime.exporting import checked_models, contents_of, export
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.zoo import Zoo
 
@@ -57,7 +57,7 @@ def export_run(options: ExportOptions) -> "ExportReport":
             f"--to {options.to}: a file holds one checkpoint, got {count:,}; choose one by --models and --epochs, "
             f"or name a folder and --format {target.format}"
         )
-    models = zoo.models if target.format in ("hub", "model-zoos") else None
+    models = checked_models(zoo.models, root) if target.format in ("hub", "model-zoos") else None
     check_target(target, overwrite=options.overwrite)
     license = options.license.lower() if options.license else None  # as the hub has SPDX identifiers
     name = options.executor if target.file is None else "inline"  # a Ray is not started for one file

@@ -12,7 +12,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting import hub
 from zoo_pipeline.exporting.card import CARD, size_category
 from zoo_pipeline.exporting.rows import Layouts
-from zoo_pipeline.exporting.selection import Contents, Part, select
+from zoo_pipeline.exporting.selection import ChosenRows, Contents, select
 from zoo_pipeline.exporting.target import Target
 from zoo_pipeline.models import Layout
 from zoo_pipeline.runtime.exporting import contents_of, export
@@ -134,20 +134,20 @@ def test_a_selection_says_that_it_is_one_and_a_run_without_splits_has_one(small_
 
 
 def test_columns_that_the_format_does_not_know_are_kept_and_said_to_be(small_run, tmp_path):
-    table = Zoo(str(small_run)).models.append_column("mood", pa.array(list("abcdef")))
+    table = Zoo(str(small_run)).models.append_column("final_mood", pa.array(list("abcdef")))
     export_hub(small_run, tmp_path / "out", table=table)
     found = pq.read_table(tmp_path / "out" / "data")
-    assert {(row["model_id"], row["mood"]) for row in found.select(["model_id", "mood"]).to_pylist()} == {
+    assert {(row["model_id"], row["final_mood"]) for row in found.select(["model_id", "final_mood"]).to_pylist()} == {
         (at, "abcdef"[at]) for at in range(6)
     }
     assert (
-        "| `mood` | string |  | as whoever made the run has it in models.parquet |"
+        "| `final_mood` | string |  | as whoever made the run has it in models.parquet |"
         in (tmp_path / "out" / CARD).read_text()
     )
 
 
-def shard(name: str, ids: list[int]) -> Part:
-    return Part(Contents(name, None, None, None, np.repeat(np.array(ids, np.int32), 2), np.tile([0, 1], len(ids))),
+def shard(name: str, ids: list[int]) -> ChosenRows:
+    return ChosenRows(Contents(name, None, None, None, np.repeat(np.array(ids, np.int32), 2), np.tile([0, 1], len(ids))),
                 np.arange(2 * len(ids)))  # fmt: skip
 
 
@@ -169,6 +169,20 @@ def test_models_without_a_row_and_splits_without_a_name_are_refused():
         hub.data_files([shard("a", [0, 2])], models, 10)
     with pytest.raises(StoreError, match="has no row of model 1, of which there are checkpoints"):
         hub.data_files([shard("a", [0, 1])], models.drop_columns("split"), 10)
+
+
+@pytest.mark.parametrize("column", ["weights", "step"])
+def test_nulls_that_the_format_does_not_allow_are_told(column):
+    layouts = Layouts(Layout.of({"w": (2,)}))
+    models = pa.table({"model_id": pa.array([0], pa.int32())})
+    schema = hub.hub_schema(models.schema, layouts)
+    row = {"model_id": 0, "epoch": 1, "step": 2, "weights": [1.0, 2.0], **dict.fromkeys(METRIC_NAMES, 0.5)}
+    table = pa.table({field.name: pa.array([row[field.name]], field.type) for field in schema})
+    assert hub.joined(table, models, schema).to_pylist() == [row]
+    nullable = pa.list_(pa.float32(), 2) if column == "weights" else pa.int64()
+    broken = pa.array([[None, 1.0] if column == "weights" else None], nullable)
+    with pytest.raises(StoreError, match=f"column {column}: holds nulls"):
+        hub.joined(table.set_column(table.column_names.index(column), column, broken), models, schema)
 
 
 def test_a_file_is_written_piece_by_piece_and_holds_no_more_than_a_few_row_groups():

@@ -8,7 +8,7 @@ import torch
 
 from zoo_pipeline.architecture import Architecture
 from zoo_pipeline.exporting.rows import Layouts, layouts_of, row_groups
-from zoo_pipeline.exporting.selection import Part
+from zoo_pipeline.exporting.selection import ChosenRows
 from zoo_pipeline.exporting.states import encode_safetensors, encode_torch, state_of, states_of
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.runtime.exporting import contents_of
@@ -82,7 +82,7 @@ def test_buffers_go_with_the_rows_that_are_theirs_across_row_groups(buffered_run
     zoo = Zoo(str(buffered_run))
     rows = [np.array([0, 2, 4, 5, 7]), np.array([6]), np.arange(8)]
     for shard, wanted in zip(contents_of(zoo), rows, strict=True):
-        part = Part(shard, wanted)
+        part = ChosenRows(shard, wanted)
         layouts = layouts_of(zoo.files, part)
         tables = list(row_groups(zoo.files, part))
         assert [len(table) for table in tables] == [n for n in ((wanted < 5).sum(), (wanted >= 5).sum()) if n]

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+import uuid
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,10 @@ from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting.selection import select
 from zoo_pipeline.exporting.target import Target
-from zoo_pipeline.runtime.exporting import contents_of, export
+from zoo_pipeline.runtime.exporting import checked_models, contents_of, export
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.opening import open_executor
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.zoo import Zoo
 
 FORMATS = ("state-dict", "safetensors", "hub", "model-zoos")
@@ -72,9 +75,27 @@ def test_a_failing_disk_leaves_nothing_half_written(name, small_run, tmp_path, m
     assert content(tmp_path / "part") == whole
 
 
-def test_a_damaged_shard_is_told_and_no_part_of_a_file_is_left(small_run, tmp_path):
-    import shutil
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_object_store_gets_the_same_files(name, small_run, tmp_path):
+    place = f"memory://{uuid.uuid4().hex}/out"
+    for out in (place, tmp_path / "out"):
+        export_all(small_run, out, name, InlineExecutor(Resources()))
+    files = Files(place)
+    assert {path: files.read(path) for path in files.below()} == content(tmp_path / "out")
 
+
+def test_models_without_a_number_are_told(small_run):
+    models = Zoo(str(small_run)).models
+    assert checked_models(models, "runs/x") is models
+    for wrong, told in (
+        (models.drop_columns("model_id"), "model_id is missing, expected int32"),
+        (models.set_column(0, "model_id", models["model_id"].cast("int64")), "model_id is int64 with 0 nulls"),
+    ):
+        with pytest.raises(StoreError, match=rf"^runs/x: models\.parquet: {told}"):
+            checked_models(wrong, "runs/x")
+
+
+def test_a_damaged_shard_is_told_and_no_part_of_a_file_is_left(small_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     shard = run / "checkpoints" / "group-00001.parquet"
@@ -87,8 +108,6 @@ def test_a_damaged_shard_is_told_and_no_part_of_a_file_is_left(small_run, tmp_pa
 
 
 def test_an_incomplete_run_is_exported_as_far_as_it_goes(small_run, tmp_path):
-    import shutil
-
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     for name in ("manifest.json", "models.parquet", "checkpoints/group-00001.parquet"):

@@ -22,7 +22,7 @@ _MOST_TENSORS = 200  # that are listed
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitSize:
     """How much a split holds."""
 
     models: int
@@ -47,7 +47,7 @@ class Facts:
     spec: Mapping[str, Any]
     schema: pa.Schema
     layouts: Layouts
-    splits: Mapping[str, Split]
+    splits: Mapping[str, SplitSize]
     epochs: tuple[int, int]
     complete: bool
     license: str = UNKNOWN
@@ -69,7 +69,7 @@ def card(facts: Facts) -> str:
     parts = [
         f"---\n{yaml.safe_dump(_front_matter(facts), sort_keys=False, allow_unicode=True)}---",
         f"# {name}",
-        *([_line(facts.spec["description"])] if facts.spec.get("description") else []),
+        *([_line(str(facts.spec["description"]))] if facts.spec.get("description") else []),
         _counts(facts),
         "## Splits",
         _table(
@@ -155,7 +155,7 @@ def _made(spec: Mapping[str, Any]) -> str:
     facts = {
         "specification": f"`{spec['spec_hash']}`",
         "created": spec.get("created"),
-        "versions": ", ".join(f"{library} {number}" for library, number in dict(spec.get("versions") or {}).items()),
+        "versions": ", ".join(f"{library} {number}" for library, number in _versions(spec).items()),
         "image shape": spec.get("image_shape"),
         "classes": spec.get("classes"),
     }
@@ -194,7 +194,7 @@ def _layout(layout: Layout) -> str:
 
 def _citation(facts: Facts) -> str:
     spec = facts.spec
-    made = dict(spec.get("versions") or {}).get("zoo_pipeline")
+    made = _versions(spec).get("zoo_pipeline")
     fields = {
         "title": f"{{{_line(spec['name'])}}}",
         "year": str(spec["created"])[:4] if spec.get("created") else None,
@@ -203,6 +203,11 @@ def _citation(facts: Facts) -> str:
     }
     text = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
     return f"```bibtex\n@misc{{zoo-{spec['spec_hash'][:12]},\n{text}\n}}\n```"
+
+
+def _versions(spec: Mapping[str, Any]) -> dict[str, Any]:
+    found = spec.get("versions")
+    return found if isinstance(found, dict) else {}
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting.rows import Layouts
-from zoo_pipeline.exporting.selection import Part
+from zoo_pipeline.exporting.selection import ChosenRows
 from zoo_pipeline.ranges import SHARD_BYTES
 from zoo_pipeline.store.schema import (
     LEAF,
@@ -22,6 +22,7 @@ from zoo_pipeline.store.schema import (
     buffers_schema,
     checkpoint_schema,
 )
+from zoo_pipeline.store.shards import vector_rows
 
 DATA = "data"
 ONLY_SPLIT = "train"  # what the hub calls the split of a dataset without splits
@@ -42,7 +43,7 @@ class DataFile:
 
     name: str
     split: str
-    parts: tuple[Part, ...]
+    parts: tuple[ChosenRows, ...]
 
     @property
     def rows(self) -> int:
@@ -51,7 +52,7 @@ class DataFile:
 
 
 def data_files(
-    parts: Sequence[Part], models: pa.Table, dimension: int, file_bytes: int = SHARD_BYTES
+    parts: Sequence[ChosenRows], models: pa.Table, dimension: int, file_bytes: int = SHARD_BYTES
 ) -> list[DataFile]:
     """Which rows go into which file: those of a split in the order of the run, up to a size.
 
@@ -67,7 +68,7 @@ def data_files(
     splits = _splits_of_parts(parts, models)
     files = []
     for split in sorted({name for names in splits for name in np.unique(names)}, key=_usual_order):
-        batches: list[list[Part]] = []
+        batches: list[list[ChosenRows]] = []
         held = 0
         for part, names in zip(parts, splits, strict=True):
             if not (rows := part.rows[names == split]).size:
@@ -76,7 +77,7 @@ def data_files(
             if not batches or held + size > file_bytes:
                 batches.append([])
                 held = 0
-            batches[-1].append(Part(part.contents, rows))
+            batches[-1].append(ChosenRows(part.contents, rows))
             held += size
         files += [
             DataFile(f"{DATA}/{split}-{at:05d}-of-{len(batches):05d}.parquet", str(split), tuple(batch))
@@ -88,7 +89,7 @@ def data_files(
 def hub_schema(models: pa.Schema, layouts: Layouts) -> pa.Schema:
     """The columns of the dataset: a checkpoint's, its model's, and last the vectors."""
     of_models = [
-        field.with_name(FINAL + field.name) if field.name in METRIC_NAMES else field
+        field.with_name(_column_of(field.name))
         for field in models
         if field.name not in ("model_id", *(column.name for column in SCALARS[1:3]), *VECTORS)
     ]
@@ -99,16 +100,19 @@ def hub_schema(models: pa.Schema, layouts: Layouts) -> pa.Schema:
 
 
 def joined(table: pa.Table, models: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Checkpoints as of `rows.row_groups` with the columns of their models, as `hub_schema` has them."""
+    """Checkpoints as of `rows.row_groups` with the columns of their models, as `hub_schema` has them.
+
+    Raises:
+        StoreError: a model has no row, or a column holds nulls that must not.
+    """
     at = pa.array(_rows_of_models(table["model_id"].to_numpy(), models))
-    columns = {
-        **{name: table[name] for name in table.column_names},
-        **{
-            field.name: models[name].take(at)
-            for field in schema
-            if (name := field.name.removeprefix(FINAL)) in models.column_names and field.name not in table.column_names
-        },
-    }
+    columns = {_column_of(name): models[name].take(at) for name in models.column_names}
+    columns |= {name: table[name] for name in table.column_names}
+    for field in schema:
+        if field.name in VECTORS:
+            vector_rows(table, field.name)
+        elif not field.nullable and columns[field.name].null_count:
+            raise StoreError(f"column {field.name}: holds nulls, which the format does not allow; run zoo verify")
     return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
@@ -173,7 +177,7 @@ def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(held)
 
 
-def _splits_of_parts(parts: Sequence[Part], models: pa.Table) -> list[NDArray[np.str_]]:
+def _splits_of_parts(parts: Sequence[ChosenRows], models: pa.Table) -> list[NDArray[np.str_]]:
     """The split of every row of every part."""
     if "split" not in models.column_names:
         named = np.full(len(models), ONLY_SPLIT)
@@ -197,6 +201,11 @@ def _rows_of_models(model_ids: NDArray[np.int32], models: pa.Table) -> NDArray[n
         missing = sorted({*model_ids.tolist()} - {*there.tolist()})
         raise StoreError(f"models.parquet: has no row of model {missing[0]}, of which there are checkpoints")
     return rows.astype(np.int64)
+
+
+def _column_of(name: str) -> str:
+    """What a column of models.parquet is called beside the checkpoints' own."""
+    return FINAL + name if name in METRIC_NAMES else name
 
 
 def _usual_order(split: str) -> tuple[int, str]:

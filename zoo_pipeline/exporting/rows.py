@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from zoo_pipeline.exporting.selection import Part
+from zoo_pipeline.exporting.selection import ChosenRows
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.schema import SCALAR_NAMES, buffers_schema
@@ -24,7 +24,7 @@ class Layouts:
     buffers: Layout | None = None
 
 
-def layouts_of(files: Files, part: Part) -> Layouts:
+def layouts_of(files: Files, part: ChosenRows) -> Layouts:
     """The layouts in the footers of a shard and of its buffers.
 
     Raises:
@@ -39,7 +39,7 @@ def layouts_of(files: Files, part: Part) -> Layouts:
         return Layouts(weights, read_layout(beside, buffers_schema))
 
 
-def row_groups(files: Files, part: Part) -> Iterator[pa.Table]:
+def row_groups(files: Files, part: ChosenRows) -> Iterator[pa.Table]:
     """The rows of a part in their order, a table for each row group that has any; never more than two in memory.
 
     Returns:
@@ -56,8 +56,8 @@ def row_groups(files: Files, part: Part) -> Iterator[pa.Table]:
     )
     with open_shard(files, contents.shard, size=contents.shard_bytes) as shard, beside as other:
         read_layout(shard)
-        rows = _Rows(shard, [*SCALAR_NAMES, "weights"])
-        more = _Rows(other, ["buffers"]) if other is not None else None
+        rows = _RowsByNumber(shard, [*SCALAR_NAMES, "weights"])
+        more = _RowsByNumber(other, ["buffers"]) if other is not None else None
         for wanted in rows.by_group(part.rows):
             table = rows.take(wanted)
             if more is not None:
@@ -65,7 +65,7 @@ def row_groups(files: Files, part: Part) -> Iterator[pa.Table]:
             yield table
 
 
-class _Rows:
+class _RowsByNumber:
     """Rows of a Parquet file by their numbers; the row group read last is kept."""
 
     def __init__(self, file: pq.ParquetFile, columns: list[str]) -> None:

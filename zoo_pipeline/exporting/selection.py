@@ -36,7 +36,7 @@ class Contents:
 
 
 @dataclass(frozen=True)
-class Part:
+class ChosenRows:
     """The chosen rows of one shard: int64[k], ascending, at least one."""
 
     contents: Contents
@@ -68,7 +68,7 @@ def numbers(option: str, text: str) -> Numbers:
     return tuple(found)
 
 
-def select(contents: Sequence[Contents], models: str | None = None, epochs: str | None = None) -> list[Part]:
+def select(contents: Sequence[Contents], models: str | None = None, epochs: str | None = None) -> list[ChosenRows]:
     """The rows of each shard that are asked for; shards without any are left out.
 
     Args:
@@ -93,7 +93,9 @@ def select(contents: Sequence[Contents], models: str | None = None, epochs: str 
     if not chosen.any():
         raise ConfigError(f"--models {models} --epochs {epochs}: no checkpoint of the run is both; choose others")
     pieces = np.split(chosen, np.cumsum([len(shard.model_id) for shard in contents])[:-1])
-    return [Part(shard, np.flatnonzero(piece)) for shard, piece in zip(contents, pieces, strict=True) if piece.any()]
+    return [
+        ChosenRows(shard, np.flatnonzero(piece)) for shard, piece in zip(contents, pieces, strict=True) if piece.any()
+    ]
 
 
 def _among(option: str, text: str, there: NDArray[np.int32], noun: str) -> NDArray[np.bool_]:

@@ -108,7 +108,7 @@ def experiment_config(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for key in configs[0]:
         if key not in left_out:
-            values = list({json.dumps(each[key]): each[key] for each in configs}.values())
+            values = list({json.dumps(each[key], default=str): each[key] for each in configs}.values())
             config[key] = values[0] if len(values) == 1 else {"grid_search": values}
     return config
 
@@ -137,7 +137,7 @@ def results(model_id: int, rows: pa.Table, config: dict[str, Any], spec: dict[st
 
 def result_json(found: Sequence[dict[str, Any]]) -> bytes:
     """A JSON object a line; what is not finite as Python and Ray Tune write it: NaN, Infinity."""
-    return "".join(json.dumps(line) + "\n" for line in found).encode()
+    return "".join(json.dumps(line, default=str) + "\n" for line in found).encode()
 
 
 def progress_csv(found: Sequence[dict[str, Any]]) -> bytes:
@@ -152,7 +152,7 @@ def progress_csv(found: Sequence[dict[str, Any]]) -> bytes:
 
 def config_json(config: dict[str, Any]) -> bytes:
     """`params.json` of a trial, or `config.json` of the experiment."""
-    return (json.dumps(config, indent=2) + "\n").encode()
+    return (json.dumps(config, indent=2, default=str) + "\n").encode()
 
 
 def _moment(text: Any) -> datetime | None:

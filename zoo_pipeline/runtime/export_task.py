@@ -1,7 +1,8 @@
 """One task of an export: it reads a shard, and publishes the files made of it."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,15 @@ import pyarrow.compute as pc
 
 from zoo_pipeline.exporting import hub, trials
 from zoo_pipeline.exporting.rows import Layouts, row_groups
-from zoo_pipeline.exporting.selection import Part
+from zoo_pipeline.exporting.selection import ChosenRows
 from zoo_pipeline.exporting.states import encode_safetensors, encode_torch, states_of
 from zoo_pipeline.exporting.target import SUFFIX_OF, Target
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.schema import SCALAR_NAMES
+from zoo_pipeline.store.schema import ROW_GROUP_BYTES, SCALAR_NAMES
 from zoo_pipeline.store.shards import open_shard
 
 WRITING_THREADS = 8  # of one task: each file is synced, and that is waited for
+MOST_WAITING = 64  # files that are made and not written yet
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class TrialFiles:
     shards: tuple[tuple[str, int | None], ...]
 
 
-Item = Part | hub.DataFile | TrialFiles
+Item = ChosenRows | hub.DataFile | TrialFiles
 
 
 def write_item(item: Item, job: Job, *, device: str) -> tuple[int, int]:  # noqa: ARG001  (as executors call it)
@@ -62,7 +64,7 @@ def write_item(item: Item, job: Job, *, device: str) -> tuple[int, int]:  # noqa
     return _publish_all(files, _state_files(item, job), replace=job.replace and job.target.file is not None)
 
 
-def _state_files(part: Part, job: Job) -> Iterator[tuple[str, bytes]]:
+def _state_files(part: ChosenRows, job: Job) -> Iterator[tuple[str, bytes]]:
     """Name and content of the file of every checkpoint."""
     target, spec = job.target, job.spec
     seeds = _seeds(job.models)
@@ -117,20 +119,22 @@ def _write_data_file(files: Files, item: hub.DataFile, job: Job) -> tuple[int, i
 
 def _publish_all(files: Files, named: Iterable[tuple[str, bytes]], *, replace: bool = False) -> tuple[int, int]:
     """Publish small files, several at a time: each is synced, and that is waited for."""
-    count = size = 0
+    count = size = held = 0
+    pending: deque[tuple[Future[Any], int]] = deque()
     with ThreadPoolExecutor(WRITING_THREADS) as pool:
-        pending = []
         for name, data in named:
-            pending.append(pool.submit(files.replace if replace else files.publish, name, data))
-            count, size = count + 1, size + len(data)
-            if len(pending) >= 4 * WRITING_THREADS:  # no more of them in memory
-                pending.pop(0).result()
-        for future in pending:
+            pending.append((pool.submit(files.replace if replace else files.publish, name, data), len(data)))
+            count, size, held = count + 1, size + len(data), held + len(data)
+            while held > ROW_GROUP_BYTES or len(pending) > MOST_WAITING:  # no more of them in memory
+                future, given_back = pending.popleft()
+                future.result()
+                held -= given_back
+        for future, _ in pending:
             future.result()
     return count, size
 
 
 def _seeds(models: pa.Table | None) -> dict[int, int]:
-    if models is None or "seed" not in models.column_names:
+    if models is None or "seed" not in models.column_names or not pa.types.is_integer(models["seed"].type):
         return {}
     return dict(zip(models["model_id"].to_pylist(), models["seed"].to_pylist(), strict=True))

@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from zoo_pipeline.counts import plural
+from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting import hub, trials
-from zoo_pipeline.exporting.card import CARD, UNKNOWN, Facts, Split, card
+from zoo_pipeline.exporting.card import CARD, UNKNOWN, Facts, SplitSize, card
 from zoo_pipeline.exporting.rows import layouts_of
-from zoo_pipeline.exporting.selection import Contents, Part
+from zoo_pipeline.exporting.selection import ChosenRows, Contents
 from zoo_pipeline.exporting.target import Target, claim, finish
 from zoo_pipeline.ranges import group_of
 from zoo_pipeline.runtime.executor import Executor
@@ -24,7 +26,7 @@ from zoo_pipeline.store.shards import open_shard, read_footer
 from zoo_pipeline.zoo import Zoo
 
 READING_THREADS = 8  # of ids in shards: waits for disks and networks
-TASK_BYTES = 8 * ROW_GROUP_BYTES
+TASK_ROW_GROUPS = 8  # that a task may have in memory, encoded ones among them
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def contents_of(zoo: Zoo) -> list[Contents]:
         buffers = read_footer(zoo.files, name, size)["buffers"] or {}
         with open_shard(zoo.files, name, size=size) as shard:
             ids = shard.read(columns=["model_id", "epoch"], use_threads=False)
+        if any(column.null_count for column in ids.columns):
+            raise StoreError(f"{zoo.files.at(name)}: model_id or epoch holds nulls, expected numbers; run zoo verify")
         model_id, epoch = (ids[column].to_numpy() for column in ("model_id", "epoch"))
         return Contents(name, size, buffers.get("file"), buffers.get("bytes"), model_id, epoch)
 
@@ -57,9 +61,22 @@ def contents_of(zoo: Zoo) -> list[Contents]:
         return list(pool.map(look, *zip(*zoo.shards.items(), strict=True)))
 
 
+def checked_models(models: pa.Table, root: str) -> pa.Table:
+    """models.parquet, whose one column that exports cannot do without is there.
+
+    Raises:
+        StoreError: `model_id` is missing, of another type, or holds nulls.
+    """
+    column = models["model_id"] if "model_id" in models.column_names else None
+    if column is None or column.type != pa.int32() or column.null_count:
+        found = "missing" if column is None else f"{column.type} with {plural(column.null_count, 'null')}"
+        raise StoreError(f"{root}: models.parquet: model_id is {found}, expected int32; docs/format.md has the columns")
+    return models
+
+
 def export(
     zoo: Zoo,
-    parts: Sequence[Part],
+    parts: Sequence[ChosenRows],
     target: Target,
     executor: Executor,
     *,
@@ -95,7 +112,8 @@ def export(
     if target.file is None:
         claim(files, about, overwrite=overwrite)
     written: list[tuple[int, int]] = []
-    for outcome in executor.map_unordered(write_item, items, job, memory_bytes=TASK_BYTES):
+    memory_bytes = TASK_ROW_GROUPS * max(ROW_GROUP_BYTES, 4 * job.layouts.weights.dimension)
+    for outcome in executor.map_unordered(write_item, items, job, memory_bytes=memory_bytes):
         if outcome.error is not None:
             raise outcome.error
         written.append(outcome.value)
@@ -116,7 +134,7 @@ def export(
     )
 
 
-def _items(zoo: Zoo, parts: Sequence[Part], job: Job) -> list[Item]:
+def _items(zoo: Zoo, parts: Sequence[ChosenRows], job: Job) -> list[Item]:
     if job.target.format == "hub":
         assert job.models is not None
         dimension = sum(layout.dimension for layout in (job.layouts.weights, job.layouts.buffers) if layout)
@@ -138,13 +156,13 @@ def _publish(files: Files, name: str, data: bytes) -> tuple[int, int]:
     return 1, len(data)
 
 
-def _facts(zoo: Zoo, parts: Sequence[Part], items: Sequence[Item], job: Job, license: str | None) -> Facts:
+def _facts(zoo: Zoo, parts: Sequence[ChosenRows], items: Sequence[Item], job: Job, license: str | None) -> Facts:
     assert job.models is not None
-    splits: dict[str, Split] = {}
+    splits: dict[str, SplitSize] = {}
     found = [item for item in items if isinstance(item, hub.DataFile)]
     for split in dict.fromkeys(item.split for item in found):
         own = [item for item in found if item.split == split]
-        splits[split] = Split(
+        splits[split] = SplitSize(
             models=len(_models_of([part for item in own for part in item.parts])),
             rows=sum(item.rows for item in own),
             files=len(own),
@@ -161,11 +179,11 @@ def _facts(zoo: Zoo, parts: Sequence[Part], items: Sequence[Item], job: Job, lic
     )
 
 
-def _models_of(parts: Sequence[Part]) -> set[int]:
+def _models_of(parts: Sequence[ChosenRows]) -> set[int]:
     return {model_id for part in parts for model_id in part.models.tolist()}
 
 
-def _rows_of(models: pa.Table, parts: Sequence[Part]) -> list[dict[str, Any]]:
+def _rows_of(models: pa.Table, parts: Sequence[ChosenRows]) -> list[dict[str, Any]]:
     chosen = pa.array(sorted(_models_of(parts)), pa.int32())
     found: list[dict[str, Any]] = models.filter(pc.is_in(models["model_id"], chosen)).to_pylist()
     return found
