@@ -26,7 +26,7 @@ from zoo_pipeline.store.shards import open_shard, read_footer
 from zoo_pipeline.zoo import Zoo
 
 READING_THREADS = 8  # of ids in shards: waits for disks and networks
-TASK_ROW_GROUPS = 8  # that a task may have in memory, encoded ones among them
+TASK_ROW_GROUPS = 10  # that a task may have in memory, encoded ones among them
 
 
 @dataclass(frozen=True)
