@@ -20,10 +20,10 @@ PACKAGE = ROOT / "zoo_pipeline"
 # Rooms of the package, top floor first. A room may import rooms of its own floor (without circles) and of those below.
 FLOORS = (
     ("cli", "submitting"),
-    ("arguments", "messages", "elsewhere"),
-    ("mending", "workflow", "planning", "tables", "imports"),
+    ("arguments", "messages", "export_command", "import_command"),
+    ("mending", "workflow", "planning", "tables", "exports", "imports"),
     ("runtime",),
-    ("zoo", "sources", "datasets", "importing"),
+    ("zoo", "sources", "datasets", "exporting", "importing"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained
     ("data", "models", "formats"),

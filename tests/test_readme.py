@@ -25,6 +25,7 @@ from zoo_pipeline.runtime.analysis import analyze_run
 from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.store.bag import KEYS
+from zoo_pipeline.store.columns import CHECKPOINT_COLUMNS, MODEL_COLUMNS
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.plain import TRUTH as TRUTH_COLUMNS
 from zoo_pipeline.store.rundir import RunDirectory
@@ -119,6 +120,15 @@ def test_make_demo_runs_the_readmes_command():
     recipe = re.search(r"^demo:.*\n\t\$\(BIN\)/(.+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert recipe is not None
     assert recipe[1] == DEMO
+
+
+@pytest.mark.parametrize(
+    ("title", "columns"), [("checkpoints/group-NNNNN.parquet", CHECKPOINT_COLUMNS), ("models.parquet", MODEL_COLUMNS)]
+)
+def test_what_cards_say_of_columns_is_what_the_page_says(title, columns):
+    told = {row[0].strip("`"): (row[3], row[4].split(", see [")[0]) for row in rows(section(title)) if len(row) == 5}
+    for name, column in columns.items():
+        assert (column.unit, column.meaning.split("; the same model")[0]) == told[name], name
 
 
 @pytest.mark.parametrize("line", CHEAP)

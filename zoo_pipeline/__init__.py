@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from zoo_pipeline.config import ZooConfig as ZooConfig
     from zoo_pipeline.datasets import load_dataset as load_dataset
     from zoo_pipeline.errors import ZooError as ZooError
+    from zoo_pipeline.exports import ExportOptions as ExportOptions
+    from zoo_pipeline.exports import export_run as export_run
     from zoo_pipeline.formats import read_state as read_state
     from zoo_pipeline.hyperparameters import Hyperparameters as Hyperparameters
     from zoo_pipeline.models import Layout as Layout
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Architecture": "zoo_pipeline.architecture",
+    "ExportOptions": "zoo_pipeline.exports",
     "Hyperparameters": "zoo_pipeline.hyperparameters",
     "Layout": "zoo_pipeline.models",
     "Zoo": "zoo_pipeline.zoo",
     "ZooConfig": "zoo_pipeline.config",
     "ZooError": "zoo_pipeline.errors",
+    "export_run": "zoo_pipeline.exports",
     "load_config": "zoo_pipeline.recipes",
     "load_dataset": "zoo_pipeline.datasets",
     "read_state": "zoo_pipeline.formats",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from zoo_pipeline import elsewhere, mending, planning, workflow
+from zoo_pipeline import mending, planning, workflow
 from zoo_pipeline.arguments import (
     AllPublished,
     AnalysisOut,
@@ -40,6 +40,8 @@ from zoo_pipeline.arguments import (
 )
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, ZooError
+from zoo_pipeline.export_command import export
+from zoo_pipeline.import_command import import_all
 from zoo_pipeline.messages import console, leave_if_failed, tell_interrupted, tell_training, tell_which
 from zoo_pipeline.places import JOB
 from zoo_pipeline.planning import summary_of
@@ -245,7 +247,8 @@ def verify(
         console.print(f"read {plural(found['done'], 'shard')} with every byte: nothing is damaged", soft_wrap=True)
 
 
-app.command("import")(elsewhere.import_all)
+app.command("import")(import_all)
+app.command()(export)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -80,7 +80,8 @@ def leave_if_failed(results: "list[TrainingReport]") -> None:
 def tell_interrupted(words: list[str]) -> None:
     """Say to somebody who ended a command how to go on."""
     if words[:1] not in (["train"], ["run"], ["import"]):
-        print("zoo: interrupted; nothing is half-written, the same command does it anew", file=sys.stderr)
+        how = "with --overwrite does it" if words[:1] == ["export"] else "does it"
+        print(f"zoo: interrupted; nothing is half-written, the same command {how} anew", file=sys.stderr)
         return
     again = [word for word in words if word not in ("--overwrite", "--resume")]
     script = os.environ.get(JOB)

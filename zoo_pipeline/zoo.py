@@ -64,6 +64,11 @@ class Zoo:
         self._checkpoints = CheckpointFiles(self.files, self._sizes, checkpoint_schema)
 
     @property
+    def shards(self) -> dict[str, int | None]:
+        """The shards by their names, in order, and how many bytes each must have; None where no manifest says so."""
+        return dict(self._sizes)
+
+    @property
     def layout(self) -> Layout:
         """Which slice of the weights is which tensor."""
         return self._checkpoints.layout

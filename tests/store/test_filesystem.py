@@ -32,6 +32,35 @@ def test_parts_are_published_as_one_file(files):
     assert files.read("a.bin") == b"first and second"
 
 
+def test_a_stream_is_published_whole_or_not_at_all(files):
+    def parts(last):
+        yield b"first "
+        yield last() if callable(last) else last
+
+    def damaged():
+        raise StoreError("shard: damaged")
+
+    with pytest.raises(StoreError, match=r"^shard: damaged$"):
+        files.publish_stream("a.bin", parts(damaged))
+    assert files.names() == []
+    assert files.publish_stream("a.bin", parts(b"and second")) is True
+    assert files.publish_stream("a.bin", parts(b"and third")) is False
+    assert files.read("a.bin") == b"first and second"
+
+
+def test_a_streams_parts_are_written_before_the_next_is_made(tmp_path):
+    written = []
+
+    def parts():
+        for _ in range(3):
+            written.extend(path.stat().st_size for path in tmp_path.iterdir())
+            yield b"x" * 100_000  # more than Python's buffer of a file holds
+
+    Files(str(tmp_path)).publish_stream("a.bin", parts())
+    assert written == [0, 100_000, 200_000]
+    assert (tmp_path / "a.bin").stat().st_size == 300_000
+
+
 def test_what_somebody_else_removed_is_discarded_without_a_word(files):
     files.publish("folder/a.bin", b"a")
     files.discard("folder/a.bin")

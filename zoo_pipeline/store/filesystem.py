@@ -7,7 +7,7 @@ are told at once.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -174,6 +174,16 @@ class Files:
             return self._do(name, "written", lambda: disk.create(Path(self.at(name)), parts))
         data = b"".join(parts)
         return self._do(name, "written", lambda: create(self.filesystem, self.at(name), data))
+
+    def publish_stream(self, name: str, parts: Iterable[Buffer]) -> bool:
+        """As `publish`, of parts that are made one by one: on a local disk no two of them need be in memory.
+
+        Raises:
+            StoreError: as `publish`, or what makes the parts raises it.
+        """
+        if not self.local:  # a put is tried again whole, so it needs all of them
+            return self.publish(name, *parts)
+        return self._do(name, "written", lambda: disk.create(Path(self.at(name)), parts))
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a file whole, in place of an older one: for what can be made again at any time.

@@ -1,4 +1,4 @@
-"""The commands for what comes from elsewhere."""
+"""`zoo import`, the command."""
 
 from zoo_pipeline.arguments import (
     ExecutorName,

@@ -1,0 +1,136 @@
+"""Which checkpoints of a run are exported: `--models` and `--epochs` held against what is there."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_pipeline.errors import ConfigError, StoreError
+
+LAST = "last"  # of epochs: the last that each model has
+Numbers = tuple[tuple[int, int], ...]  # ranges, both ends included
+_RANGE = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What one shard holds, row by row.
+
+    Attributes:
+        shard: its name in the run.
+        shard_bytes: that it must have; None where nobody says.
+        buffers: the file of its buffers, None where there is none.
+        buffers_bytes: that it must have.
+        model_id: int32[n].
+        epoch: int32[n].
+    """
+
+    shard: str
+    shard_bytes: int | None
+    buffers: str | None
+    buffers_bytes: int | None
+    model_id: NDArray[np.int32]
+    epoch: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """The chosen rows of one shard: int64[k], ascending, at least one."""
+
+    contents: Contents
+    rows: NDArray[np.int64]
+
+    @property
+    def models(self) -> NDArray[np.int32]:
+        """The ids of its models, int32[m], ascending."""
+        return np.unique(self.contents.model_id[self.rows])
+
+
+def numbers(option: str, text: str) -> Numbers:
+    """Numbers and ranges as a user writes them.
+
+    Raises:
+        ConfigError: it is none of that.
+
+    Example:
+        >>> numbers("--models", "0,1,5-9")
+        ((0, 0), (1, 1), (5, 9))
+    """
+    found = []
+    for word in text.split(","):
+        match = _RANGE.fullmatch(word)
+        first, last = (match[1], match[2] or match[1]) if match else ("1", "0")
+        if int(first) > int(last):
+            raise ConfigError(f"{option} {text}: got {word!r}, expected numbers and ranges such as 0,1,5-9")
+        found.append((int(first), int(last)))
+    return tuple(found)
+
+
+def select(contents: Sequence[Contents], models: str | None = None, epochs: str | None = None) -> list[ChosenRows]:
+    """The rows of each shard that are asked for; shards without any are left out.
+
+    Args:
+        contents: of all shards.
+        models: numbers and ranges; None for all.
+        epochs: likewise, or "last".
+
+    Raises:
+        ConfigError: not numbers, a model or epoch that is not there, or no checkpoint has both.
+        StoreError: two checkpoints of the run are of one model and epoch.
+    """
+    ids = np.concatenate([shard.model_id for shard in contents])
+    of_ids = np.concatenate([shard.epoch for shard in contents])
+    _check_unique(ids, of_ids)
+    chosen = np.ones(len(ids), dtype=bool)
+    if models is not None:
+        chosen &= _among("--models", models, ids, "model")
+    if epochs is not None and epochs.strip() == LAST:
+        chosen &= of_ids == _last_of(ids, of_ids)
+    elif epochs is not None:
+        chosen &= _among("--epochs", epochs, of_ids, "epoch")
+    if not chosen.any():
+        raise ConfigError(f"--models {models} --epochs {epochs}: no checkpoint of the run is both; choose others")
+    pieces = np.split(chosen, np.cumsum([len(shard.model_id) for shard in contents])[:-1])
+    return [
+        ChosenRows(shard, np.flatnonzero(piece)) for shard, piece in zip(contents, pieces, strict=True) if piece.any()
+    ]
+
+
+def _among(option: str, text: str, there: NDArray[np.int32], noun: str) -> NDArray[np.bool_]:
+    """Which values lie in the ranges; a number of a range that no value has is refused."""
+    known, chosen = np.unique(there), np.zeros(len(there), dtype=bool)
+    for first, last in numbers(option, text):
+        inside = known[(known >= first) & (known <= last)]
+        if len(inside) < last - first + 1:
+            gaps = np.flatnonzero(inside != np.arange(first, first + len(inside)))
+            missing = first + (int(gaps[0]) if len(gaps) else len(inside))
+            raise ConfigError(f"{option} {text}: the run has no {noun} {missing}; there are {_spoken(known)}")
+        chosen |= (there >= first) & (there <= last)
+    return chosen
+
+
+def _check_unique(ids: NDArray[np.int32], epochs: NDArray[np.int32]) -> None:
+    order = np.lexsort((epochs, ids))
+    ids, epochs = ids[order], epochs[order]
+    twice = np.flatnonzero((np.diff(ids) == 0) & (np.diff(epochs) == 0))
+    if len(twice):
+        raise StoreError(
+            f"the run has two checkpoints of model {ids[twice[0]]} after epoch {epochs[twice[0]]}; run zoo verify"
+        )
+
+
+def _last_of(ids: NDArray[np.int32], epochs: NDArray[np.int32]) -> NDArray[np.int32]:
+    """For every row the last epoch of its model."""
+    known, at = np.unique(ids, return_inverse=True)
+    last = np.full(len(known), -1, dtype=np.int32)
+    np.maximum.at(last, at, epochs)
+    return last[at]
+
+
+def _spoken(known: NDArray[np.int32], most: int = 6) -> str:
+    """Ascending numbers as ranges, the first few of them."""
+    runs = np.split(known, np.flatnonzero(np.diff(known) != 1) + 1)
+    words = [f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return ", ".join(words[:most]) + (f" and more, up to {known[-1]}" if len(words) > most else "")
