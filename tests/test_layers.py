@@ -23,6 +23,7 @@ FLOORS = (
     ("arguments", "messages"),
     ("mending", "workflow", "planning", "tables", "imports"),
     ("runtime",),
+    ("learning",),
     ("zoo", "sources", "datasets", "importing"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from zoo_pipeline.datasets import load_dataset as load_dataset
     from zoo_pipeline.errors import ZooError as ZooError
     from zoo_pipeline.hyperparameters import Hyperparameters as Hyperparameters
+    from zoo_pipeline.learning import ZooDataset as ZooDataset
+    from zoo_pipeline.learning import ZooStream as ZooStream
     from zoo_pipeline.models import Layout as Layout
     from zoo_pipeline.recipes import load_config as load_config
     from zoo_pipeline.training import train_group as train_group
     from zoo_pipeline.trajectories import recover as recover
     from zoo_pipeline.zoo import Zoo as Zoo
+    from zoo_pipeline.zoo import open as open
 
 
 _HOMES = {
@@ -28,13 +31,17 @@ _HOMES = {
     "Layout": "zoo_pipeline.models",
     "Zoo": "zoo_pipeline.zoo",
     "ZooConfig": "zoo_pipeline.config",
+    "ZooDataset": "zoo_pipeline.learning",
     "ZooError": "zoo_pipeline.errors",
+    "ZooStream": "zoo_pipeline.learning",
     "load_config": "zoo_pipeline.recipes",
     "load_dataset": "zoo_pipeline.datasets",
+    "open": "zoo_pipeline.zoo",
     "recover": "zoo_pipeline.trajectories",
     "train_group": "zoo_pipeline.training",
 }
-__all__ = [*_HOMES, "__version__"]
+# Whoever imports all names keeps Python's own `open`.
+__all__ = [*(name for name in _HOMES if name != "open"), "__version__"]
 
 
 def __getattr__(name: str) -> Any:

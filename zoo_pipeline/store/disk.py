@@ -3,7 +3,7 @@
 import errno
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 Buffer = bytes | memoryview
@@ -23,7 +23,7 @@ def check_folders(root: str, name: str) -> None:
             raise OSError(errno.ELOOP, f"{place} is a link to another folder; put the folder itself there")
 
 
-def create(target: Path, parts: Sequence[Buffer]) -> bool:
+def create(target: Path, parts: Iterable[Buffer]) -> bool:
     """Write a file that is not there yet. False: the name was taken, and its content stays.
 
     Raises:
@@ -71,7 +71,7 @@ def obstacle(path: Path) -> Path | None:
     return None if place.is_dir() and os.access(place, os.W_OK) else place
 
 
-def _temporary(target: Path, parts: Sequence[Buffer]) -> Path:
+def _temporary(target: Path, parts: Iterable[Buffer]) -> Path:
     """Write and sync a file that readers skip (a dot leads its name), beside the place it is meant for."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
