@@ -143,7 +143,8 @@ class ZooStream(IterableDataset[Sample]):
                 chosen = np.arange(bounds[each], bounds[each + 1])
                 into = places[first : first + len(chosen)]
                 rows[into] = chosen
-                weights[into] = vectors[self._choice.rows[chosen] - starts[each]]
+                everything = len(chosen) == len(vectors)  # no need to copy them first
+                weights[into] = vectors if everything else vectors[self._choice.rows[chosen] - starts[each]]
                 first += len(chosen)
             yield rows, weights
             pending = []
