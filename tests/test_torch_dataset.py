@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -372,3 +373,27 @@ def test_more_weights_than_memory_are_refused(small_run, monkeypatch, tmp_path):
         ZooDataset(str(small_run))
     assert len(ZooDataset(str(small_run), cache=tmp_path / "cache")) == 24
     assert len(ZooDataset(str(small_run), epochs="last")) == 6
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    from tests.store.buckets import server
+
+    with server("moto") as address:
+        yield address
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # aiohttp's sessions end with the process
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+def test_a_bucket_is_read_by_workers_too(bucket, fine_run, start, tmp_path):
+    files = bucket.files()
+    for path in Path(fine_run).rglob("*"):
+        if path.is_file():
+            files.publish(str(path.relative_to(fine_run)), path.read_bytes())
+    stream = ZooStream(bucket.root, IDS, shuffle_rows=5)  # a spawned worker is told the storage options
+    loader = DataLoader(stream, batch_size=5, num_workers=2, multiprocessing_context=start)
+    assert sorted(ids_of(loader)) == ALL
+    cached = ZooDataset(bucket.root, IDS, cache=tmp_path / "cache")
+    assert torch.equal(cached[:][0], torch.from_numpy(Zoo(fine_run).weights()))
+    assert b"a-secret" not in pickle.dumps(stream)
