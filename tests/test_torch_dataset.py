@@ -252,6 +252,24 @@ def test_row_groups_without_a_chosen_row_are_not_read(fine_run, monkeypatch):
     assert set(read.values()) == {1}
 
 
+def test_a_run_that_was_replaced_meanwhile_is_noticed(fine_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(fine_run, run)
+    stream = ZooStream(str(run), IDS)
+    spec = json.loads((run / "spec.json").read_text())
+    (run / "spec.json").write_text(json.dumps({**spec, "spec": None, "spec_hash": "another"}))
+    with pytest.raises(StoreError, match="was replaced by another run since it was opened"):
+        next(iter(stream))
+    (run / "spec.json").write_text(json.dumps(spec))
+    manifest = json.loads((run / "manifest.json").read_text())
+    path = run / manifest["shards"][0]["shard"]
+    pq.write_table(pq.read_table(path), path, row_group_size=4, write_page_checksum=True)
+    manifest["shards"][0]["bytes"] = path.stat().st_size
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="was replaced while it was read"):
+        next(iter(stream))
+
+
 def test_a_dataset_can_be_sent_to_other_processes(dataset, fine_run):
     dataset[0]  # a mapped file is mapped anew there
     again = pickle.loads(pickle.dumps(dataset))
@@ -343,7 +361,7 @@ def test_mistakes_are_told_in_one_line(small_run, kind, asked, told):
 
 
 def test_impossible_ranks_and_sizes_are_told(small_run):
-    for asked in ({"rank": 0}, {"rank": 2, "ranks": 2}, {"batch_size": 0}, {"shuffle_rows": -1}):
+    for asked in ({"rank": 0}, {"rank": 2, "ranks": 2}, {"batch_size": 0}, {"shuffle_rows": -1}, {"seed": -1}):
         with pytest.raises(ConfigError, match="expected"):
             ZooStream(str(small_run), **asked)
 

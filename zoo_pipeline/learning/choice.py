@@ -39,6 +39,7 @@ class Choice:
 
     Attributes:
         root: of the run.
+        spec_hash: of the run.
         rows: int64[n], their numbers among all rows of the run, ascending.
         properties: what is known of them, by column, n values each.
         groups: all row groups of the run.
@@ -46,6 +47,7 @@ class Choice:
     """
 
     root: str
+    spec_hash: str
     rows: NDArray[np.int64]
     properties: Properties
     groups: list[RowGroup]
@@ -84,7 +86,7 @@ def choose(zoo: Zoo, wanted: Wanted) -> Choice:
         raise ConfigError(f"{zoo.root}: no checkpoint is left by these epochs and this split; ask for others")
     table = checkpoints.take(pa.array(rows))
     properties = {name: _property(zoo, name, table, splits) for name in wanted.columns}
-    return Choice(zoo.root, rows, properties, groups, zoo.layout.dimension)
+    return Choice(zoo.root, zoo.spec["spec_hash"], rows, properties, groups, zoo.layout.dimension)
 
 
 def _splits(zoo: Zoo, wanted: Wanted, model_id: NDArray[np.int32]) -> dict[int, str]:

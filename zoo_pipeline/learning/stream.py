@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import distributed
 from torch.utils.data import IterableDataset, get_worker_info
 
-from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.learning.choice import Epochs, Wanted, choose
 from zoo_pipeline.learning.dataset import COLUMNS
 from zoo_pipeline.learning.properties import Sample, batch_of, samples_of
@@ -66,13 +66,13 @@ class ZooStream(IterableDataset[Sample]):
 
         Raises:
             ConfigError: an unknown column, epoch or split, or a rank or size that cannot be.
-            StoreError: the run cannot be read.
+            StoreError: the run cannot be read; while it is read, also that it is another one by then.
         """
         if (rank is None) != (ranks is None) or (ranks is not None and not 0 <= (rank or 0) < ranks):
             raise ConfigError(f"rank: got {rank} of {ranks} ranks; expected both or none, and 0 <= rank < ranks")
-        if shuffle_rows < 0 or (batch_size is not None and batch_size < 1):
+        if min(shuffle_rows, seed) < 0 or (batch_size is not None and batch_size < 1):
             raise ConfigError(
-                f"got batch_size {batch_size} and shuffle_rows {shuffle_rows}; expected at least 1 and at least 0"
+                f"got batch_size {batch_size}, shuffle_rows {shuffle_rows} and seed {seed}; expected 1, 0, 0 or more"
             )
         zoo = Zoo(run) if isinstance(run, str) else run
         self._choice = choose(zoo, Wanted(tuple(columns), epochs, split, split_by, split_seed, diverged))
@@ -120,34 +120,52 @@ class ZooStream(IterableDataset[Sample]):
         """The rows of this rank and worker, some row groups at a time."""
         worker, (rank, ranks) = get_worker_info(), self._place() or (0, 1)
         number, workers = (worker.id, worker.num_workers) if worker is not None else (0, 1)
-        bounds, starts = self._choice.bounds, self._choice.starts
-        order = np.flatnonzero(np.diff(bounds))  # row groups without any chosen row are not read
-        generator = np.random.default_rng([self._seed, int(self._epoch), rank, number])
+        sizes = np.diff(self._choice.bounds)
+        order = np.flatnonzero(sizes)  # row groups without any chosen row are not read
+        draws = [self._seed, int(self._epoch)]
         if self._shuffle_rows:
-            order = np.random.default_rng([self._seed, int(self._epoch)]).permutation(order)
-        pending: list[int] = []
-        mine = order[rank * workers + number :: ranks * workers].tolist()
-        shards = Zoo(self._choice.root).shards  # files are opened by the process that reads them
-        for at, group in enumerate(mine, 1):
-            pending.append(group)
-            count = sum(int(bounds[each + 1] - bounds[each]) for each in pending)
-            if count < self._shuffle_rows and at < len(mine):
-                continue
-            places = generator.permutation(count) if self._shuffle_rows else np.arange(count)
-            rows = np.empty(count, dtype=np.int64)
-            weights = np.empty((count, self._choice.dimension), dtype=np.float32)
-            first = 0
-            for each, vectors in zip(
-                pending, shards.read_vectors(self._choice.groups[each] for each in pending), strict=True
-            ):
-                chosen = np.arange(bounds[each], bounds[each + 1])
-                into = places[first : first + len(chosen)]
-                rows[into] = chosen
-                everything = len(chosen) == len(vectors)  # no need to copy them first
-                weights[into] = vectors if everything else vectors[self._choice.rows[chosen] - starts[each]]
-                first += len(chosen)
-            yield rows, weights
-            pending = []
+            order = np.random.default_rng(draws).permutation(order)  # the same for all who share them
+        generator = np.random.default_rng([*draws, rank, number])
+        zoo = Zoo(self._choice.root)  # files are opened by the process that reads them
+        if zoo.spec["spec_hash"] != self._choice.spec_hash:
+            raise StoreError(f"{zoo.root}: was replaced by another run since it was opened; open it again")
+        mine = order[rank * workers + number :: ranks * workers]
+        for groups in _at_once(mine.tolist(), sizes[mine].tolist(), self._shuffle_rows):
+            count = int(sizes[groups].sum())
+            yield self._read(zoo, groups, generator.permutation(count) if self._shuffle_rows else np.arange(count))
+
+    def _read(self, zoo: Zoo, groups: list[int], places: NDArray[np.int64]) -> _Block:
+        """The chosen rows of some row groups, each written into its place."""
+        bounds, starts = self._choice.bounds, self._choice.starts
+        rows = np.empty(len(places), dtype=np.int64)
+        weights = np.empty((len(places), self._choice.dimension), dtype=np.float32)
+        first = 0
+        read = zoo.shards.read_vectors(self._choice.groups[group] for group in groups)
+        for group, vectors in zip(groups, read, strict=True):
+            chosen = np.arange(bounds[group], bounds[group + 1])
+            into = places[first : first + len(chosen)]
+            rows[into] = chosen
+            everything = len(chosen) == len(vectors)  # no need to copy them first
+            weights[into] = vectors if everything else vectors[self._choice.rows[chosen] - starts[group]]
+            first += len(chosen)
+        return rows, weights
+
+
+def _at_once(groups: list[int], sizes: list[int], least: int) -> Iterator[list[int]]:
+    """Row groups that are read together: as many as have the rows that are asked for, one at least.
+
+    >>> list(_at_once([7, 3, 5, 1], [4, 2, 6, 1], least=6))
+    [[7, 3], [5], [1]]
+    """
+    together, count = list[int](), 0
+    for group, size in zip(groups, sizes, strict=True):
+        together.append(group)
+        count += size
+        if count >= least:
+            yield together
+            together, count = [], 0
+    if together:
+        yield together
 
 
 def _in_batches(blocks: Iterator[_Block], size: int | None) -> Iterator[_Block]:

@@ -1,7 +1,8 @@
 """A cache of a run's weights: one local file of float32 rows that any of them can be read from at once.
 
 The file is a line of JSON that fills the first 4,096 bytes, the weights of all rows of the run float32[n, d], and the
-CRC32 of each row uint32[n], all little-endian. It is no part of the run, and can be removed at any time.
+CRC32 of each row uint32[n], in the byte order of the machine, which the line says. It is no part of the run, and can
+be removed at any time.
 """
 
 import hashlib
@@ -91,8 +92,8 @@ class WeightsCache:
             with self._path.open("rb") as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             rows, dimension = self._shape
-            weights = np.frombuffer(mapped, "<f4", rows * dimension, _HEAD_BYTES).reshape(rows, dimension)
-            sums = np.frombuffer(mapped, "<u4", rows, _HEAD_BYTES + weights.nbytes)
+            weights = np.frombuffer(mapped, np.float32, rows * dimension, _HEAD_BYTES).reshape(rows, dimension)
+            sums = np.frombuffer(mapped, np.uint32, rows, _HEAD_BYTES + weights.nbytes)
             self._mapped = mapped, weights, sums, np.zeros(rows, dtype=bool)
         return self._mapped
 
@@ -139,7 +140,7 @@ def _parts(head: dict[str, Any], shards: CheckpointFiles, groups: Sequence[RowGr
     for vectors in shards.read_vectors(groups):
         sums += map(crc32, vectors)
         yield vectors.data.cast("B")
-    yield np.array(sums, dtype="<u4").tobytes()
+    yield np.array(sums, dtype=np.uint32).tobytes()
 
 
 def _read_head(data: bytes) -> dict[str, Any] | None:
