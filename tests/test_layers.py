@@ -23,6 +23,7 @@ FLOORS = (
     ("arguments", "messages", "export_command", "import_command"),
     ("mending", "workflow", "planning", "tables", "exports", "imports"),
     ("runtime",),
+    ("learning",),
     ("zoo", "sources", "datasets", "exporting", "importing"),
     ("trajectories", "store", "report"),
     ("training",),  # below: the scenarios of `trajectories` are trained

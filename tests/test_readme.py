@@ -159,6 +159,7 @@ def test_files_that_the_readme_names_are_there():
 
 
 @pytest.mark.parametrize("snippet", blocks(README, "python"), ids=lambda snippet: snippet.split()[1])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
 def test_a_snippet_of_the_readme_runs_and_prints_what_its_comments_say(snippet, place, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+import zoo_pipeline
 from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.workflow import Options, train
@@ -144,3 +145,42 @@ def test_readers_trust_the_manifest_and_not_the_folder(small_run, tmp_path):
 def test_what_is_no_run_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"has no spec\.json; is this a run directory\?"):
         Zoo(str(tmp_path))
+
+
+def test_open_is_the_way_to_a_zoo(small_run, tmp_path):
+    zoo = zoo_pipeline.open(str(small_run))
+    assert isinstance(zoo, Zoo)
+    assert (zoo.root, zoo.complete) == (str(small_run), True)
+    with pytest.raises(StoreError, match=r"has no spec\.json; is this a run directory\?"):
+        zoo_pipeline.open(str(tmp_path))
+
+
+def test_all_names_leave_pythons_own_open_alone():
+    assert "open" not in zoo_pipeline.__all__
+    assert "Zoo" in zoo_pipeline.__all__
+
+
+def test_a_state_dict_is_the_row_cut_as_the_layout_says(small_run):
+    zoo = Zoo(str(small_run))
+    tensors = zoo.load_state_dict(3, 2)
+    assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
+        "fc1.weight": (16, 64), "fc1.bias": (16,), "fc2.weight": (10, 16), "fc2.bias": (10,),
+    }  # fmt: skip
+    joined = torch.cat([tensor.reshape(-1) for tensor in tensors.values()])
+    assert torch.equal(joined, torch.from_numpy(zoo.weights([3], [2])[0]))
+    network = zoo.load_model(3, 2)
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in network.state_dict().items())
+    with pytest.raises(StoreError, match="has no checkpoint of model 6 after epoch 2"):
+        zoo.load_state_dict(6, 2)
+
+
+def test_a_state_dict_needs_no_network_of_ours(small_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    spec = json.loads((run / "spec.json").read_text())
+    del spec["spec"]
+    (run / "spec.json").write_text(json.dumps(spec))
+    zoo = Zoo(str(run))
+    with pytest.raises(StoreError, match="so what network this is"):
+        zoo.load_model(0, 1)
+    assert torch.equal(zoo.load_state_dict(0, 1)["fc2.bias"], Zoo(str(small_run)).load_state_dict(0, 1)["fc2.bias"])

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from zoo_pipeline.exports import export_run as export_run
     from zoo_pipeline.formats import read_state as read_state
     from zoo_pipeline.hyperparameters import Hyperparameters as Hyperparameters
+    from zoo_pipeline.learning import ZooDataset as ZooDataset
+    from zoo_pipeline.learning import ZooStream as ZooStream
     from zoo_pipeline.models import Layout as Layout
     from zoo_pipeline.recipes import load_config as load_config
     from zoo_pipeline.training import train_group as train_group
     from zoo_pipeline.trajectories import recover as recover
     from zoo_pipeline.zoo import Zoo as Zoo
+    from zoo_pipeline.zoo import open as open
 
 
 _HOMES = {
@@ -32,15 +35,19 @@ _HOMES = {
     "Layout": "zoo_pipeline.models",
     "Zoo": "zoo_pipeline.zoo",
     "ZooConfig": "zoo_pipeline.config",
+    "ZooDataset": "zoo_pipeline.learning",
     "ZooError": "zoo_pipeline.errors",
+    "ZooStream": "zoo_pipeline.learning",
     "export_run": "zoo_pipeline.exports",
     "load_config": "zoo_pipeline.recipes",
     "load_dataset": "zoo_pipeline.datasets",
+    "open": "zoo_pipeline.zoo",
     "read_state": "zoo_pipeline.formats",
     "recover": "zoo_pipeline.trajectories",
     "train_group": "zoo_pipeline.training",
 }
-__all__ = [*_HOMES, "__version__"]
+# Whoever imports all names keeps Python's own `open`.
+__all__ = [*(name for name in _HOMES if name != "open"), "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -64,9 +64,14 @@ class Zoo:
         self._checkpoints = CheckpointFiles(self.files, self._sizes, checkpoint_schema)
 
     @property
-    def shards(self) -> dict[str, int | None]:
+    def shard_sizes(self) -> dict[str, int | None]:
         """The shards by their names, in order, and how many bytes each must have; None where no manifest says so."""
         return dict(self._sizes)
+
+    @property
+    def shards(self) -> CheckpointFiles:
+        """The shards, to be read row group by row group."""
+        return self._checkpoints
 
     @property
     def layout(self) -> Layout:
@@ -170,20 +175,33 @@ class Zoo:
         Raises:
             StoreError: there is no such checkpoint, or the run's network is not one of ours.
         """
-        weights = self.weights([model_id], [epoch])
-        if len(weights) == 0:
-            raise StoreError(f"{self.root}: has no checkpoint of model {model_id} after epoch {epoch}")
+        tensors = self.load_state_dict(model_id, epoch)
         architecture, activation = self._architecture(), self._activation(model_id)
         if activation not in get_args(get_args(Activation)[0]):
             raise StoreError(f"{self.root}: this version has no activation {activation}; use weights() and layout")
         module = build(architecture, activation)
-        tensors = self.layout.unflatten(torch.from_numpy(weights[0]))
-        if any(True for _ in module.buffers()):
-            tensors |= self.buffer_layout.unflatten(torch.from_numpy(self.buffers([model_id], [epoch])[0]))
-            step = torch.tensor(self.checkpoints([model_id], [epoch])["step"][0].as_py())
-            tensors |= {name: step for name, _ in module.named_buffers() if name.endswith("num_batches_tracked")}
         module.load_state_dict(tensors)
         return module.eval()  # as it was when it was measured, whatever it normalises by
+
+    def load_state_dict(self, model_id: int, epoch: int) -> dict[str, torch.Tensor]:
+        """The tensors of one checkpoint by their names in the layout, for a network of any kind.
+
+        Where the run has buffers they are there, too, and with BatchNorm's statistics its `num_batches_tracked`, which
+        is the checkpoint's step. The parameters are views of one float32[d] of their own.
+
+        Raises:
+            StoreError: there is no such checkpoint.
+        """
+        weights = self.weights([model_id], [epoch])
+        if len(weights) == 0:
+            raise StoreError(f"{self.root}: has no checkpoint of model {model_id} after epoch {epoch}")
+        tensors = self.layout.unflatten(torch.from_numpy(weights[0]))
+        if self._footer(self._shards[0])["buffers"] is not None:
+            tensors |= self.buffer_layout.unflatten(torch.from_numpy(self.buffers([model_id], [epoch])[0]))
+            step = int(self.checkpoints([model_id], [epoch])["step"][0].as_py())
+            normalised = [name.removesuffix("running_mean") for name in tensors if name.endswith("running_mean")]
+            tensors |= {f"{name}num_batches_tracked": torch.tensor(step) for name in normalised}
+        return tensors
 
     def _footer(self, name: str) -> dict[str, Any]:
         return read_footer(self.files, name, self._sizes[name])
@@ -241,6 +259,15 @@ class Zoo:
                 f"activation of model {model_id} is unknown; use weights() and layout"
             ) from None
         return points(zoo)[model_id // zoo.population.seeds].activation
+
+
+def open(root: str) -> Zoo:
+    """Open a run, at a local path or any URI that fsspec knows; the same as `Zoo(root)`.
+
+    Raises:
+        StoreError: there is no run, none of this format version, or it has no checkpoints yet.
+    """
+    return Zoo(root)
 
 
 def _wanted(model_ids: Ids, epochs: Ids) -> dict[str, Sequence[int]]:

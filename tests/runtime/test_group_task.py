@@ -509,6 +509,16 @@ def test_a_rebuilt_network_has_its_buffers(normalised, monkeypatch):
     assert (step, network["norm"].num_batches_tracked.item()) == (115, 115)
 
 
+def test_a_state_dict_has_the_buffers_whatever_network_they_are_of(normalised):
+    tensors = Zoo(str(normalised)).load_state_dict(1, 5)
+    assert tensors["norm.running_mean"].tolist() == [15.0] * 3
+    assert tensors["norm.running_var"].tolist() == [15.0] * 3
+    assert tensors["norm.num_batches_tracked"].item() == 115
+    assert torch.nn.BatchNorm1d(3, affine=False).load_state_dict(
+        {name.removeprefix("norm."): tensor for name, tensor in tensors.items() if name.startswith("norm.")}
+    )
+
+
 def test_networks_without_buffers_say_so(tmp_path):
     train(tmp_path)
     with pytest.raises(StoreError, match="has no buffers, as its networks have none"):

@@ -58,7 +58,7 @@ def contents_of(zoo: Zoo) -> list[Contents]:
         return Contents(name, size, buffers.get("file"), buffers.get("bytes"), model_id, epoch)
 
     with ThreadPoolExecutor(READING_THREADS) as pool:
-        return list(pool.map(look, *zip(*zoo.shards.items(), strict=True)))
+        return list(pool.map(look, *zip(*zoo.shard_sizes.items(), strict=True)))
 
 
 def checked_models(models: pa.Table, root: str) -> pa.Table:
@@ -145,7 +145,7 @@ def _items(zoo: Zoo, parts: Sequence[ChosenRows], job: Job) -> list[Item]:
     for part in parts:
         chosen.setdefault(group_of(part.contents.shard), set()).update(part.models.tolist())
     shards: dict[str, list[tuple[str, int | None]]] = {}
-    for name, size in zoo.shards.items():
+    for name, size in zoo.shard_sizes.items():
         shards.setdefault(group_of(name), []).append((name, size))
     small = [TrialFiles(tuple(sorted(ids)), tuple(shards[group])) for group, ids in chosen.items()]
     return [*parts, *small]

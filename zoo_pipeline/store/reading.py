@@ -1,7 +1,9 @@
 """Files of checkpoints that read as one table: the shards of a run, or the buffers beside them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,21 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.shards import open_shard, read_layout, vector_rows
 
 Wanted = Mapping[str, Sequence[int]]  # the values wanted of some columns; of columns not named all
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """What is read of a file at once.
+
+    Attributes:
+        file: its name.
+        number: of the row group in it.
+        rows: how many it has.
+    """
+
+    file: str
+    number: int
+    rows: int
 
 
 class CheckpointFiles:
@@ -52,6 +69,32 @@ class CheckpointFiles:
             np.compress(keep, vector_rows(batch, column), axis=0, out=vectors[start:end])
             start = end
         return vectors
+
+    def row_groups(self) -> list[RowGroup]:
+        """All row groups, in the order of the rows."""
+        groups = []
+        for name in self._names:
+            with self._open(name) as shard:
+                if self._layout_of(shard, name) != self.layout:
+                    raise StoreError(f"{self._files.at(name)}: has another layout than {self._names[0]}")
+                sizes = [shard.metadata.row_group(number).num_rows for number in range(shard.num_row_groups)]
+            groups += [RowGroup(name, number, rows) for number, rows in enumerate(sizes)]
+        return groups
+
+    def read_vectors(self, groups: Iterable[RowGroup]) -> Iterator[NDArray[np.float32]]:
+        """The vectors float32[m, d] of these row groups, one after the other, read-only.
+
+        Raises:
+            StoreError: a file is missing or damaged, or a row group is no longer as it was.
+        """
+        column = self._schema(self.layout).names[-1]
+        for name, of_file in groupby(groups, lambda group: group.file):
+            with self._open(name) as shard:
+                for group in of_file:
+                    found = shard.num_row_groups > group.number and shard.metadata.row_group(group.number).num_rows
+                    if found != group.rows or self._layout_of(shard, name) != self.layout:
+                        raise StoreError(f"{self._files.at(name)}: was replaced while it was read; open the run again")
+                    yield vector_rows(shard.read_row_group(group.number, columns=[column], use_threads=False), column)
 
     def _row_groups(self, columns: list[str], wanted: Wanted) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
         """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
