@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import hardware
 from benchmarks.memory import Peak, peak_pss
 from zoo_pipeline import Zoo, ZooDataset, ZooStream
+from zoo_pipeline.digests import digest
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.plan import digest
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rows import RangeRows
 from zoo_pipeline.store.schema import METRIC_NAMES, encode_checkpoints, encode_table

@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 
 from zoo_pipeline import ExportOptions, export_run
-from zoo_pipeline.cli import _interrupted, main
+from zoo_pipeline.cli import main
+from zoo_pipeline.messages import tell_interrupted
 from zoo_pipeline.zoo import Zoo
 
 ROOT = Path(__file__).parents[1]
@@ -98,9 +99,11 @@ def test_an_incomplete_run_has_no_hyperparameters_to_export(format, small_run, t
     assert not (tmp_path / "out").exists()
 
 
-def test_who_interrupts_an_export_is_told_how_to_begin_anew():
-    assert "the same command with --overwrite does it anew" in _interrupted(["export", "run"])
-    assert "the same command does it anew" in _interrupted(["analyze", "run"])
+def test_who_interrupts_an_export_is_told_how_to_begin_anew(capsys):
+    tell_interrupted(["export", "run"])
+    assert "the same command with --overwrite does it anew" in capsys.readouterr().err
+    tell_interrupted(["analyze", "run"])
+    assert "the same command does it anew" in capsys.readouterr().err
 
 
 def test_a_script_exports_as_the_command_does(small_run, tmp_path):

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import ConfigError
-from zoo_pipeline.plan import digest
 
 _ROUNDING = 1e-9  # that sums of fractions may be off
 
