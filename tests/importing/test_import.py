@@ -291,3 +291,21 @@ def test_every_version_in_a_repository_is_imported(zoo, tmp_path):
     np.testing.assert_array_equal(found.weights(), zoo.weights([2]))
     assert found.models["name"].to_pylist() == ["net.pt"]
     assert found.checkpoints()["epoch"].to_pylist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("format", ["model-zoos", "state-dict", "safetensors"])
+def test_what_was_exported_comes_back(format, small_run, zoo, tmp_path):
+    place = tmp_path / "exported"
+    assert main(["export", str(small_run), "--to", str(place), "--format", format, *INLINE]) == 0
+    found = imported(str(place), "--out", str(tmp_path / "run"))
+    tensors = found.layout.unflatten(found.weights())  # safetensors has an order of its own
+    for name, values in zoo.layout.unflatten(zoo.weights()).items():
+        np.testing.assert_array_equal(tensors[name], values, err_msg=name)
+    there, here = found.checkpoints(), zoo.checkpoints()
+    for name in ("model_id", "epoch"):
+        assert there[name].equals(here[name]), name
+    if format == "model-zoos":
+        for name in METRIC_NAMES:
+            assert there[name].equals(here[name]), name
+        for name in ("seed", "learning_rate", "batch_size", "activation", "optimizer"):
+            assert found.models[name].to_pylist() == zoo.models[name].to_pylist(), name
