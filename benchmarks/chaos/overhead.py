@@ -20,7 +20,7 @@ from zoo_pipeline.models import Layout
 from zoo_pipeline.plan import Group, Plan, plan
 from zoo_pipeline.recipes import load_config
 from zoo_pipeline.runtime.engine_choice import members_of
-from zoo_pipeline.runtime.executor import Outcome
+from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.runtime.training import train_zoo
@@ -61,6 +61,7 @@ class _Between(InlineExecutor):
         items: Sequence[Any],
         *shared: Any,
         memory_bytes: int = 0,  # noqa: ARG002
+        work: str = TRAINING,  # noqa: ARG002
     ) -> Iterator[Outcome]:
         for number, item in enumerate(items):
             if number % 2:

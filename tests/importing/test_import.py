@@ -9,6 +9,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -309,3 +310,22 @@ def test_what_was_exported_comes_back(format, small_run, zoo, tmp_path):
             assert there[name].equals(here[name]), name
         for name in ("seed", "learning_rate", "batch_size", "activation", "optimizer"):
             assert found.models[name].to_pylist() == zoo.models[name].to_pylist(), name
+
+
+def test_what_lies_in_a_bucket_is_imported_into_a_bucket(tree, zoo):
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tree), "/importing/tree", recursive=True)
+    try:
+        found = imported("memory://importing/tree", "--out", "memory://importing/run")
+        np.testing.assert_array_equal(found.weights(), zoo.weights())
+        assert found.models["learning_rate"].equals(zoo.models["learning_rate"])
+        one = "memory://importing/tree/experiment/NN_tune_trainable_00002/checkpoint_000001/checkpoints"
+        alone = imported(one, "--out", "memory://importing/one")
+        np.testing.assert_array_equal(alone.weights(), zoo.weights([2], [1]))
+        assert account_at(memory, "/importing/one/import.json")["imported"] == 1
+    finally:
+        memory.rm("/importing", recursive=True)
+
+
+def account_at(filesystem, path: str) -> dict:
+    return json.loads(filesystem.cat_file(path))

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from zoo_pipeline.runtime.metrics import Meter
 
 # What the work is called in messages, and in Ray's logs and dashboard.
-DATASET, TRAINING, ANALYSIS, REPORT, IMPORT = "dataset", "training", "analysis", "report", "import"
+DATASET, TRAINING, ANALYSIS, REPORT = "dataset", "training", "analysis", "report"
+IMPORT, EXPORT = "import", "export"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,12 @@ class Executor(Protocol):
     meter: Meter
 
     def map_unordered(
-        self, function: Callable[..., Any], items: Sequence[Any], *shared: Any, memory_bytes: int = 0
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *shared: Any,
+        memory_bytes: int = 0,
+        work: str = TRAINING,
     ) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` for every item; outcomes come as they are ready.
 
@@ -41,6 +47,7 @@ class Executor(Protocol):
             items: what with.
             shared: further arguments of all calls.
             memory_bytes: that a call needs of its machine, for whoever places calls; 0: unknown.
+            work: its name for users.
         """
         ...
 

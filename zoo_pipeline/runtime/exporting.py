@@ -18,7 +18,7 @@ from zoo_pipeline.exporting.rows import layouts_of
 from zoo_pipeline.exporting.selection import ChosenRows, Contents
 from zoo_pipeline.exporting.target import Target, claim, finish
 from zoo_pipeline.ranges import group_of
-from zoo_pipeline.runtime.executor import Executor
+from zoo_pipeline.runtime.executor import EXPORT, Executor
 from zoo_pipeline.runtime.export_task import Item, Job, TrialFiles, write_item
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.schema import ROW_GROUP_BYTES
@@ -113,7 +113,7 @@ def export(
         claim(files, about, overwrite=overwrite)
     written: list[tuple[int, int]] = []
     memory_bytes = TASK_ROW_GROUPS * max(ROW_GROUP_BYTES, 4 * job.layouts.weights.dimension)
-    for outcome in executor.map_unordered(write_item, items, job, memory_bytes=memory_bytes):
+    for outcome in executor.map_unordered(write_item, items, job, memory_bytes=memory_bytes, work=EXPORT):
         if outcome.error is not None:
             raise outcome.error
         written.append(outcome.value)

@@ -139,7 +139,7 @@ def _surveyed(
     parts = batches(listing.files)
     looked: dict[int, Any] = {}
     number = {part: at for at, part in enumerate(parts)}
-    for outcome in executor.map_unordered(survey, parts, origins):
+    for outcome in executor.map_unordered(survey, parts, origins, work=IMPORT):
         if outcome.error is not None:
             raise outcome.error
         for at, why in outcome.value.refused.items() if strict else ():
@@ -175,7 +175,7 @@ def _imported(
     ]
     shards: dict[int, ImportedShard] = {}
     failed: list[Exception] = []
-    for outcome in executor.map_unordered(import_group, tasks, origins):
+    for outcome in executor.map_unordered(import_group, tasks, origins, work=IMPORT):
         if outcome.error is not None:
             failed.append(outcome.error)
             continue

@@ -9,7 +9,7 @@ import torch
 
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ConfigError
-from zoo_pipeline.runtime.executor import Outcome
+from zoo_pipeline.runtime.executor import TRAINING, Outcome
 from zoo_pipeline.runtime.metrics import Figures, Meter
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.trajectories.crew import Alone
@@ -32,6 +32,7 @@ class InlineExecutor:
         items: Sequence[Any],
         *shared: Any,
         memory_bytes: int = 0,  # noqa: ARG002  (placed already)
+        work: str = TRAINING,  # noqa: ARG002
     ) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` for every item, in order."""
         for item in items:

@@ -35,7 +35,12 @@ class RayExecutor:
         self.meter: Meter = RayMeter()
 
     def map_unordered(
-        self, function: Callable[..., Any], items: Sequence[Any], *shared: Any, memory_bytes: int = 0
+        self,
+        function: Callable[..., Any],
+        items: Sequence[Any],
+        *shared: Any,
+        memory_bytes: int = 0,
+        work: str = TRAINING,
     ) -> Iterator[Outcome]:
         """Call `function(item, *shared, device=…)` in a task per item; shared values go to the object store once.
 
@@ -48,7 +53,7 @@ class RayExecutor:
             max_calls=GPU_CALLS_PER_WORKER if gpus else 0,
             max_retries=MAX_RETRIES,
             memory=_granted(memory_bytes, self._resources.num_cpus, gpus),
-        )(_on_device).options(name=TRAINING)
+        )(_on_device).options(name=work)
         storage = storage_options()
         waited = Pace(LINE_EVERY_S)
         references = [value if isinstance(value, ray.ObjectRef) else ray.put(value) for value in shared]
@@ -62,9 +67,9 @@ class RayExecutor:
                     pending[task.remote(function, storage, item, *references)] = item
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
                 if not ready and waited.due() and not _fit(self._resources.num_cpus, gpus):
-                    tell_line(TRAINING, _waiting(self._resources))
+                    tell_line(work, _waiting(self._resources))
                 for reference in ready:
-                    yield _outcome(pending.pop(reference), reference, TRAINING)
+                    yield _outcome(pending.pop(reference), reference, work)
         except KeyboardInterrupt:
             # This process ends, and its tasks with it. Ray may abort where one ends while it is cancelled.
             pending.clear()
