@@ -38,6 +38,7 @@ def import_checkpoints(options: ImportOptions) -> "ImportReport":
     Raises:
         ZooError: there is nothing to import, or the place is taken; nothing is written then.
     """
+    from zoo_pipeline.importing.history import History
     from zoo_pipeline.importing.names import Pattern
     from zoo_pipeline.runtime.importing import import_files
     from zoo_pipeline.runtime.opening import open_executor
@@ -48,7 +49,7 @@ def import_checkpoints(options: ImportOptions) -> "ImportReport":
     origins = _origins(options)
     out = absolute(options.out)
     for origin in origins:
-        path = getattr(origin, "path", "")
+        path = "" if isinstance(origin, History) else getattr(origin, "path", "")
         inside = path and f"{os.path.realpath(out)}/".startswith(f"{os.path.realpath(path)}/")
         if inside and "://" not in out and not getattr(origin, "only", ""):
             raise ConfigError(f"--out {options.out}: lies in {origin.given}, which is imported; name another place")

@@ -180,7 +180,11 @@ class Zoo:
         if activation not in get_args(get_args(Activation)[0]):
             raise StoreError(f"{self.root}: this version has no activation {activation}; use weights() and layout")
         module = build(architecture, activation)
-        module.load_state_dict(tensors)
+        wanted = module.state_dict()
+        unlike = [name for name, its in wanted.items() if name not in tensors or tensors[name].shape != its.shape]
+        if unlike:
+            raise StoreError(f"{self.root}: its buffers lack {unlike[0]} of this network; use weights() and layout")
+        module.load_state_dict({name: tensors[name] for name in wanted})
         return module.eval()  # as it was when it was measured, whatever it normalises by
 
     def load_state_dict(self, model_id: int, epoch: int) -> dict[str, torch.Tensor]:

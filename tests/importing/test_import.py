@@ -5,7 +5,6 @@ import os
 import pickle
 import re
 import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -270,30 +269,6 @@ def test_folders_of_hugging_faces_trainer_are_read_with_their_indices(zoo, tmp_p
     assert summary["claims"] == {"models": 1, "agree": 1}
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_every_version_in_a_repository_is_imported(zoo, tmp_path):
-    repository = tmp_path / "repository"
-    repository.mkdir()
-    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@a", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@a"}
-    environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull}
-
-    def git(*words: str) -> None:
-        subprocess.run(["git", "-C", str(repository), *words], env=environment, check=True, capture_output=True)
-
-    git("init", "-q")
-    for epoch, values in enumerate(zoo.weights([2])):
-        torch.save(state(zoo, values), repository / "net.pt")
-        (repository / "readme").write_text(str(epoch))
-        git("add", ".")
-        git("commit", "-qm", f"epoch {epoch}")
-    git("rm", "-q", "net.pt")
-    git("commit", "-qm", "remove it")
-    found = imported("--git", str(repository), "--path", "*.pt", "--out", str(tmp_path / "run"))
-    np.testing.assert_array_equal(found.weights(), zoo.weights([2]))
-    assert found.models["name"].to_pylist() == ["net.pt"]
-    assert found.checkpoints()["epoch"].to_pylist() == [0, 1, 2, 3]
-
-
 @pytest.mark.parametrize("format", ["model-zoos", "state-dict", "safetensors"])
 def test_what_was_exported_comes_back(format, small_run, zoo, tmp_path):
     place = tmp_path / "exported"
@@ -329,3 +304,58 @@ def test_what_lies_in_a_bucket_is_imported_into_a_bucket(tree, zoo):
 
 def account_at(filesystem, path: str) -> dict:
     return json.loads(filesystem.cat_file(path))
+
+
+def test_runs_of_files_with_gaps_and_without_names_are_whole(zoo, tmp_path):
+    folder = tmp_path / "mine"
+    for model, epochs in ((0, (0, 2, 3)), (1, (1, 3))):
+        for epoch in epochs:
+            place = folder / f"m{model}" / f"checkpoint_{epoch:06d}"
+            place.mkdir(parents=True)
+            torch.save(state(zoo, zoo.weights([model], [epoch])[0]), place / "checkpoints")
+    torch.save(state(zoo, zoo.weights([2], [0])[0]), folder / "best.pt")
+    for number, words in enumerate(([], ["--pattern", "nothing-{epoch}-of-this"])):
+        imported(str(folder), "--out", str(tmp_path / f"run{number}"), *words)
+        assert main(["verify", str(tmp_path / f"run{number}")]) == 0
+        assert main(["analyze", str(tmp_path / f"run{number}"), *INLINE]) == 0
+
+
+def test_files_that_were_changed_are_not_gone_on_with(tree, zoo, tmp_path, capsys):
+    words = [str(tree), "--out", str(tmp_path / "run")]
+    imported(*words)
+    file = tree / "experiment/NN_tune_trainable_00000/checkpoint_000000/checkpoints"
+    torch.save(state(zoo, zoo.weights([5], [3])[0]), file)
+    assert main(["import", *words, "--resume", *INLINE]) == 2
+    assert "import.names" in capsys.readouterr().err
+
+
+def test_where_no_value_can_be_taken_nothing_is_imported(tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    torch.save({"weight": torch.full((3,), 1e300, dtype=torch.float64)}, tmp_path / "mine" / "a.pt")
+    assert main(["import", str(tmp_path / "mine"), "--out", str(tmp_path / "run"), *INLINE]) == 2
+    assert "none of 1 file can be imported" in capsys.readouterr().err
+    assert not (tmp_path / "run/manifest.json").exists()
+
+
+def test_metrics_join_also_where_a_model_has_several_shards(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo_pipeline.importing.plan.GROUP_ROWS", 1)
+    for trial in (tree / "experiment").iterdir():
+        lines = [json.loads(line) for line in (trial / "result.json").read_text().splitlines()]
+        shifted = [json.dumps({**line, "training_iteration": line["training_iteration"] + 1}) for line in lines]
+        (trial / "result.json").write_text("\n".join(shifted) + "\n")
+    found = imported(str(tree), "--out", str(tmp_path / "run"))
+    assert len(list((tmp_path / "run/checkpoints").iterdir())) == 24
+    there = {(row["model_id"], row["epoch"]): row["train_loss"] for row in found.checkpoints().to_pylist()}
+    for at, trial in enumerate(sorted((tree / "experiment").iterdir())):
+        for line in map(json.loads, (trial / "result.json").read_text().splitlines()):
+            assert there[at, line["training_iteration"] - 1] == np.float32(line["train_loss"])
+
+
+def test_names_that_are_no_text_do_no_harm(tree, zoo, tmp_path):
+    odd = os.fsencode(tree / "experiment") + b"/odd\xff_1.pt"
+    with open(odd, "wb") as file:  # noqa: PTH123  (a name that no text stands for)
+        torch.save(state(zoo, zoo.weights([0], [0])[0]), file)
+    (tree / "experiment/NN_tune_trainable_00000/params.json").write_text('{"\\ud800": 1, "seed": 3}')
+    found = imported(str(tree), "--out", str(tmp_path / "run"))
+    assert len(found.checkpoints()) == 25
+    assert any("odd\\udcff" in name for name in found.models["name"].to_pylist())

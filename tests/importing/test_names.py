@@ -17,11 +17,12 @@ from zoo_pipeline.importing.names import Claim, Pattern, claims
         ("runs/seed4-ep07.pth", Claim("runs/seed4", epoch=7)),
         ("lenet_step2000.pt", Claim("lenet", step=2000)),
         ("runs/b/ckpt-15.pt", Claim("runs/b", epoch=15)),
-        ("runs/b/resnet18.pt", Claim("runs/b/resnet", epoch=18)),  # wrong, and no more than a claim
+        ("runs/b/resnet18.pt", Claim("runs/b/resnet18")),  # one of a kind: the number may be anything
+        ("runs/b/seed3_epoch5.pt", Claim("runs/b/seed3", epoch=5)),
         ("runs/b/best.pt", Claim("runs/b/best")),
         ("runs/b/model.pt", Claim("runs/b")),
         ("model.pt", Claim(".")),
-        ("a/" + 40 * "9" + ".pt", Claim("a")),
+        ("a/epoch" + 40 * "9" + ".pt", Claim("a")),
     ],
 )
 def test_a_name_alone_says(path, claim):
@@ -36,6 +37,11 @@ def test_of_several_numbers_the_last_that_varies_is_the_epoch():
 
 def test_a_label_that_never_varies_is_part_of_the_models_name():
     assert claims([f"w/epoch2_{at}.pt" for at in (1, 2, 10)]) == [Claim("w/epoch2", epoch=at) for at in (1, 2, 10)]
+
+
+def test_a_label_wins_over_a_number_before_it():
+    paths = [f"w/seed={seed}_epoch=5.pt" for seed in (1, 2)]
+    assert claims(paths) == [Claim(f"w/seed={seed}", epoch=5) for seed in (1, 2)]
 
 
 def test_folders_are_looked_at_apart():

@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.importing.stamps import Stamp
 from zoo_pipeline.importing.trials import PARAMS, RESULTS
 
 WEIGHTS, METRICS, LAYOUT = "weights.npy", ("metrics.csv.gz", "metrics.csv"), "layout.csv"
@@ -62,14 +64,14 @@ class CnnZoo:
     given: str
     path: str
 
-    def names(self) -> dict[str, int]:
+    def names(self) -> dict[str, Stamp]:
         """As `FileOrigin` says: `MODEL/checkpoint_000020/row.npz`, and each model's `params.json` and `result.json`."""
         tables = _tables(self.path)
-        size = 4 * tables.weights.shape[1]
-        names: dict[str, int] = {}
+        stamp = (4 * tables.weights.shape[1], Path(self.path, WEIGHTS).stat().st_mtime_ns)
+        names: dict[str, Stamp] = {}
         for model, steps in tables.rows.items():
-            names[f"{model}/{PARAMS}"] = names[f"{model}/{RESULTS}"] = 0
-            names |= {f"{model}/checkpoint_{step:06d}/row.npz": size for step in steps}
+            names[f"{model}/{PARAMS}"] = names[f"{model}/{RESULTS}"] = (0, stamp[1])
+            names |= {f"{model}/checkpoint_{step:06d}/row.npz": stamp for step in steps}
         return names
 
     def read(self, name: str) -> bytes:
@@ -89,8 +91,14 @@ class CnnZoo:
         return packed.getvalue()
 
 
-@lru_cache(maxsize=2)
 def _tables(path: str) -> _Tables:
+    """The tables, read once by every process, as long as they are the same."""
+    changed = [file.stat().st_mtime_ns for name in (WEIGHTS, LAYOUT, *METRICS) if (file := Path(path, name)).is_file()]
+    return _read(path, tuple(changed))
+
+
+@lru_cache(maxsize=2)
+def _read(path: str, _changed: tuple[int, ...]) -> _Tables:
     here = Path(path)
     try:
         weights = np.load(here / WEIGHTS, mmap_mode="r", allow_pickle=False)
@@ -98,7 +106,7 @@ def _tables(path: str) -> _Tables:
             raise ValueError(f"{WEIGHTS}: holds {weights.dtype}{list(weights.shape)}, expected floats, a row each")
         tensors = _layout((here / LAYOUT).read_text(), weights.shape[1])
         models, rows = _metrics(here, len(weights))
-    except (OSError, ValueError, EOFError, csv.Error) as error:
+    except (OSError, ValueError, EOFError, zlib.error, csv.Error) as error:
         raise StoreError(f"{path}: is no Small CNN Zoo that can be read ({error})") from None
     return _Tables(weights, tensors, models, rows)
 
@@ -149,7 +157,9 @@ def _metrics(
         if model not in models:
             said = {name.removeprefix(_CONFIG): value for name, value in line.items() if str(name).startswith(_CONFIG)}
             models[model] = {_COLUMNS.get(name, name): _typed(value) for name, value in said.items()}
-        rows.setdefault(model, {})[step] = (at, metrics)
+        if step in rows.setdefault(model, {}):
+            raise ValueError(f"{METRICS[1]}: row {at} is of {model} after step {step}, as is another")
+        rows[model][step] = (at, metrics)
     if at + 1 != count:
         raise ValueError(f"{METRICS[1]} has {at + 1} rows, {WEIGHTS} {count}")
     return models, rows

@@ -16,6 +16,7 @@ from zoo_pipeline.formats import State
 from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import MOST_EPOCHS, MOST_STEPS, UNKNOWN, ImportedGroup, ImportedRow, known_number
 from zoo_pipeline.importing.reading import state_of
+from zoo_pipeline.importing.stamps import printable
 from zoo_pipeline.importing.trials import TrialNotes, read_trial
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.commit import ShardRecord
@@ -26,6 +27,7 @@ from zoo_pipeline.store.shards import open_shard, read_footer, vector_rows
 EXTRA_METRICS = ("validation_loss", "validation_accuracy")
 FILE = "file"
 _HASH_BYTES = 16
+TrialPlace = tuple[int, str, frozenset[str], frozenset[int]]
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,15 @@ class ImportTask:
         spec_hash: of the run.
         layout: of all rows.
         group: the rows.
-        trials: by model_id: number of the origin, folder, and names of the files with hyperparameters and metrics.
+        trials: by model_id: number of the origin, folder, names of the files with hyperparameters and metrics, and the
+            epochs of all its checkpoints, wherever they go.
     """
 
     root: str
     spec_hash: str
     layout: Layout
     group: ImportedGroup
-    trials: dict[int, tuple[int, str, frozenset[str]]]
+    trials: dict[int, TrialPlace]
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,9 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
     """
     run = RunDirectory(task.root)
     run.check_seen(task.spec_hash)
-    epochs: dict[int, set[int]] = {}
-    for row in task.group.rows:
-        epochs.setdefault(row.model_id, set()).add(row.epoch)
     trials = {
-        model_id: _trial(origins[at], folder, present, epochs[model_id])
-        for model_id, (at, folder, present) in task.trials.items()
+        model_id: _trial(origins[at], folder, present, epochs)
+        for model_id, (at, folder, present, epochs) in task.trials.items()
     }
     if not run.files.exists(task.group.shard):
         table, refused, left_out = _read(task, origins, trials)
@@ -229,11 +229,12 @@ def _diverged(table: pa.Table) -> list[int]:
     return [int(model_id) for model_id in np.unique(table["model_id"].to_numpy()[lost]) if model_id >= 0]
 
 
-def _trial(origin: FileOrigin, folder: str, present: frozenset[str], epochs: set[int]) -> TrialNotes:
+def _trial(origin: FileOrigin, folder: str, present: frozenset[str], epochs: frozenset[int]) -> TrialNotes:
     return read_trial(lambda name: origin.read(f"{folder}/{name}" if folder != "." else name), present, epochs)
 
 
 def shown(origin: FileOrigin, name: str) -> str:
     """What a file is called in tables and messages: its place as the user names it."""
     given = origin.given.rstrip("/")
-    return given if given.endswith(f"/{name}") or given == name else f"{given}/{name}"
+    place = given if given.endswith(f"/{name}") or given == name else f"{given}/{name}"
+    return printable(place)

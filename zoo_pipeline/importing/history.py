@@ -7,16 +7,25 @@ from functools import cached_property
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.importing.names import Claim
+from zoo_pipeline.importing.stamps import Stamp
 
 _TIMEOUT_S = 600.0
 _POINTER = b"version https://git-lfs.github.com/spec/"
-# No configuration of the repository may start programs, and nothing may ask for a password.
-_SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never")
+# No configuration of the repository may start programs, fetch anything, or change what is listed.
+_SETTINGS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false", "log.showRoot=true")
+_SAFE = tuple(word for setting in _SETTINGS for word in ("-c", setting))
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "LC_ALL": "C",
+}
 
 
 @dataclass(frozen=True)
 class History:
-    """The versions of files in a git repository, oldest first.
+    """The versions of files in a git repository, on all branches, oldest first; each content of a path once.
 
     A version's name is `PATH@NUMBER-DATE-COMMIT`; that it is the state NUMBER of something called PATH is a claim.
 
@@ -30,9 +39,9 @@ class History:
     path: str
     pattern: str
 
-    def names(self) -> dict[str, int]:
-        """As `FileOrigin` says; the sizes are not known beforehand."""
-        return dict.fromkeys(self._versions, 0)
+    def names(self) -> dict[str, Stamp]:
+        """As `FileOrigin` says; the sizes are not known beforehand, and contents never change."""
+        return dict.fromkeys(self._versions, (0, 0))
 
     def claim(self, name: str) -> Claim:
         """The file's path as the model, and the number of its version as the epoch."""
@@ -49,12 +58,19 @@ class History:
     @cached_property
     def _versions(self) -> dict[str, str]:
         """Blobs by the names of the versions."""
-        log = self._git(
-            "log", "--reverse", "--no-renames", "--raw", "--no-abbrev", "--diff-filter=AM", "-z",
-            "--format=%x01%H %cI", "--", self.pattern,
-        )  # fmt: skip
+        chosen = (
+            "--all",
+            "--full-history",
+            "-m",
+            "--reverse",
+            "--no-renames",
+            "--diff-filter=AM",
+            "--no-show-signature",
+        )
+        log = self._git("log", *chosen, "--raw", "--no-abbrev", "-z", "--format=%x01%H %cI", "--", self.pattern)
         found: dict[str, str] = {}
         numbers: dict[str, int] = {}
+        seen: set[tuple[str, str]] = set()
         commit = date = ""
         fields = iter(log.decode(errors="surrogateescape").split("\0"))
         for field in fields:
@@ -65,6 +81,9 @@ class History:
                 continue
             if text.startswith(":"):
                 blob, path = text.split(" ")[3], next(fields, "")
+                if (path, blob) in seen:  # again by a merge, or taken back
+                    continue
+                seen.add((path, blob))
                 number = numbers[path] = numbers.get(path, -1) + 1
                 found[f"{path}@{number:06d}-{date}-{commit}"] = blob
         if not found:
@@ -73,7 +92,7 @@ class History:
 
     def _git(self, *words: str) -> bytes:
         command = ["git", *_SAFE, "-C", self.path, *words]
-        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        environment = {**os.environ, **_ENVIRONMENT}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, timeout=_TIMEOUT_S, check=False)
         except FileNotFoundError:

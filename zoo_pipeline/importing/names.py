@@ -111,6 +111,8 @@ def _of_alike(folder: str, stems: list[str]) -> Iterator[Claim]:
     labels = [_label(parts[0][at - 1]) for at in numbers]
     varying = [len({part[at] for part in parts}) > 1 for at in numbers]
     chosen = _chosen(labels, varying)
+    if not chosen and labels and _SAYS_NOTHING.fullmatch("".join(parts[0][::2])):
+        chosen["epoch"] = 2 * len(labels) - 1  # `15.pt`, `ckpt-15.pt`
     for part in parts:
         said = {kind: _number(part[at]) for kind, at in chosen.items()}
         drop = set(chosen.values())
@@ -124,11 +126,10 @@ def _chosen(labels: list[str | None], varying: list[bool]) -> dict[str, int]:
     chosen: dict[str, int] = {}
     for number, label in enumerate(labels):
         # `epoch2_1`, `epoch2_2`, … are the checkpoints 1, 2, … of something called epoch2.
-        if label and (varying[number] or not any(varying)):
+        if label and (varying[number] or not any(varying[number:])):
             chosen.setdefault(label, 2 * number + 1)
-    if not chosen and labels:
-        last = max((number for number, varies in enumerate(varying) if varies), default=len(labels) - 1)
-        chosen["epoch"] = 2 * last + 1
+    if not chosen and any(varying):
+        chosen["epoch"] = 2 * max(number for number, varies in enumerate(varying) if varies) + 1
     return chosen
 
 

@@ -1,9 +1,12 @@
 """Origins: where files to be imported lie. A folder or a single file, at a path or a URI; or a zip, left packed."""
 
+import lzma
 import os
 import re
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,11 +15,15 @@ from typing import Protocol
 
 from zoo_pipeline.counts import binary
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.formats.archive import MOST_RATIO, UNSUSPECTED_BYTES
 from zoo_pipeline.importing.cnn_zoo import CnnZoo, is_cnn_zoo
+from zoo_pipeline.importing.stamps import Stamp
 from zoo_pipeline.store.filesystem import Files
 
 MOST_BYTES = 64 << 30  # of a file: none is read into memory that is larger
 _ZIP = ".zip"
+# What is wrong with a zip shows itself in many ways.
+_UNPACKING = (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error, zlib.error, lzma.LZMAError)
 _NUMBERS = re.compile("([0-9]{1,18})")
 
 
@@ -30,8 +37,8 @@ class FileOrigin(Protocol):
     @property
     def given(self) -> str: ...  # noqa: D102
 
-    def names(self) -> dict[str, int]:
-        """Bytes of all files, by their names below the origin."""
+    def names(self) -> dict[str, Stamp]:
+        """The stamps of all files, by their names below the origin."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -59,11 +66,12 @@ class LocalFolder:
     only: str = ""
     links: list[str] = field(default_factory=list, compare=False)
 
-    def names(self) -> dict[str, int]:
+    def names(self) -> dict[str, Stamp]:
         """As `FileOrigin` says; files that begin with a dot, and what is no regular file, are left out."""
         if self.only:
-            return {self.only: Path(self.path, self.only).stat().st_size}
-        found: dict[str, int] = {}
+            about = Path(self.path, self.only).stat()
+            return {self.only: (about.st_size, about.st_mtime_ns)}
+        found: dict[str, Stamp] = {}
         folders = [""]
         while folders:
             folder = folders.pop()
@@ -75,7 +83,7 @@ class LocalFolder:
                 raise StoreError(f"{self.path}/{folder}: cannot be listed ({error.strerror})") from None
         return found
 
-    def _take(self, entry: "os.DirEntry[str]", name: str, found: dict[str, int], folders: list[str]) -> None:
+    def _take(self, entry: "os.DirEntry[str]", name: str, found: dict[str, Stamp], folders: list[str]) -> None:
         if entry.name.startswith("."):
             return
         if entry.is_dir(follow_symlinks=False):
@@ -84,12 +92,12 @@ class LocalFolder:
         try:
             about = entry.stat()
         except OSError:  # a link to nothing, or to itself
-            found[name] = 0
+            found[name] = (0, 0)
             return
         if stat.S_ISDIR(about.st_mode):
             self.links.append(name)
         elif stat.S_ISREG(about.st_mode):
-            found[name] = about.st_size
+            found[name] = (about.st_size, about.st_mtime_ns)
 
     def read(self, name: str) -> bytes:
         """As `FileOrigin` says."""
@@ -112,10 +120,11 @@ class RemoteFolder:
     address: str
     only: str = ""
 
-    def names(self) -> dict[str, int]:
+    def names(self) -> dict[str, Stamp]:
         """As `FileOrigin` says."""
         files = Files(self.address)
-        return {self.only: files.size(self.only)} if self.only else dict(sorted(files.below().items()))
+        sizes = {self.only: files.size(self.only)} if self.only else files.below()
+        return {name: (size, 0) for name, size in sizes.items()}
 
     def read(self, name: str) -> bytes:
         """As `FileOrigin` says."""
@@ -131,20 +140,22 @@ class Archive:
     given: str
     path: str
 
-    def names(self) -> dict[str, int]:
+    def names(self) -> dict[str, Stamp]:
         """As `FileOrigin` says."""
-        infos = _opened(self.path).infolist()
-        return {info.filename: info.file_size for info in infos if not info.is_dir() and _is_seen(info.filename)}
+        seen = [info for info in _open(self.path).infolist() if not info.is_dir() and _is_seen(info.filename)]
+        return {info.filename: (info.file_size, info.CRC) for info in seen}
 
     def read(self, name: str) -> bytes:
         """As `FileOrigin` says; no more is unpacked than the archive says that the file has."""
-        archive = _opened(self.path)
+        archive = _open(self.path)
         try:
             info = archive.getinfo(name)
             _check_size(info.file_size)
+            if info.file_size > max(UNSUSPECTED_BYTES, MOST_RATIO * info.compress_size):
+                raise StoreError(f"zip bomb: {info.file_size:,} bytes packed as {info.compress_size:,}")
             with archive.open(info) as file:
                 data = file.read(info.file_size + 1)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        except (*_UNPACKING, RuntimeError, EOFError, KeyError) as error:
             raise StoreError(f"cannot be unpacked: {error}") from None
         if len(data) != info.file_size:
             raise StoreError(f"cannot be unpacked: the archive says {info.file_size:,} bytes, and there are others")
@@ -173,15 +184,15 @@ def find_origin(given: str, place: str) -> FileOrigin:
         return CnnZoo(given, place) if is_cnn_zoo(place) else LocalFolder(given, place)
     if name.endswith(_ZIP):
         try:
-            _opened(place)
-        except (zipfile.BadZipFile, OSError) as error:
+            _open(place)
+        except _UNPACKING as error:
             raise StoreError(f"{given}: cannot be opened as a zip: {error}") from None
         return Archive(given, place)
     return LocalFolder(given, folder or "/", name)
 
 
-def below(origin: FileOrigin) -> Iterator[tuple[str, int]]:
-    """Names and sizes of an origin's files, in the order of the names, numbers in them counted as such."""
+def below(origin: FileOrigin) -> Iterator[tuple[str, Stamp]]:
+    """Names and stamps of an origin's files, in the order of the names, numbers in them counted as such."""
     yield from sorted(origin.names().items(), key=lambda item: natural(item[0]))
 
 
@@ -190,9 +201,14 @@ def natural(text: str) -> list[int | str]:
     return [int(part) if at % 2 else part for at, part in enumerate(_NUMBERS.split(text))]
 
 
+def _open(path: str) -> zipfile.ZipFile:
+    """Opened once by every process that reads in it, as long as it is the same."""
+    about = Path(path).stat()
+    return _opened(path, about.st_ino, about.st_size, about.st_mtime_ns)
+
+
 @lru_cache(maxsize=8)
-def _opened(path: str) -> zipfile.ZipFile:
-    """Opened once by every process that reads in it."""
+def _opened(path: str, _inode: int, _size: int, _changed: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from zoo_pipeline.digests import digest
 from zoo_pipeline.importing.names import Claim
 from zoo_pipeline.importing.origins import natural
+from zoo_pipeline.importing.stamps import printable
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.plan import FORMAT_VERSION, MAX_GROUPS, SCALAR_BYTES
 from zoo_pipeline.ranges import shard_name
@@ -71,7 +72,7 @@ class ImportPlan:
         layout: of all its checkpoints.
         models: names of the models, by their number.
         groups: the shards.
-        origin: what identifies what is imported: places and a hash of the names and sizes of the files.
+        origin: what identifies what is imported: places, and a hash of the names and stamps of the files.
     """
 
     name: str
@@ -105,8 +106,8 @@ class ImportPlan:
         }
 
     def key(self, model_id: int) -> str:
-        """The model's key: the same for the same name of the same origin."""
-        return digest({"import": self.origin, "model": self.models[model_id]})[:32]
+        """The model's key: the same for the same name of the same sources."""
+        return digest({"import": self.origin["sources"], "model": self.models[model_id]})[:32]
 
     @cached_property
     def splits(self) -> list[str]:
@@ -135,7 +136,7 @@ def plan_import(
     ]
     rows.sort(key=lambda row: (row.model_id, row.epoch, row.step))  # of one claim: by the file's name
     groups = tuple(ImportedGroup(at, tuple(some)) for at, some in enumerate(_cut(rows, layout.dimension)))
-    return ImportPlan(name, description, layout, tuple(models), groups, origin)
+    return ImportPlan(name, description, layout, tuple(map(printable, models)), groups, origin)
 
 
 def known_number(said: int | None, most: int) -> int:

@@ -1,17 +1,17 @@
 """The runs of an import: one for each layout that its files have, and where they go."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from zoo_pipeline.counts import plural
 from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import StoreError
-from zoo_pipeline.importing.group import shown
+from zoo_pipeline.importing.group import TrialPlace, shown
 from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.names import Claim, Pattern, claims
 from zoo_pipeline.importing.origins import FileOrigin
-from zoo_pipeline.importing.plan import FoundFile, ImportedRow, ImportPlan, plan_import
+from zoo_pipeline.importing.plan import FoundFile, ImportPlan, plan_import
 from zoo_pipeline.importing.reading import Shapes
 from zoo_pipeline.importing.survey import Listing
 from zoo_pipeline.models.layout import Layout
@@ -45,6 +45,7 @@ def plan_runs(
             f"files of {len(by_shapes):,} different layouts; expected at most {MOST_RUNS:,}: import fewer at once"
         )
     said = dict(zip(listing.files, _claims(origins, listing.files, pattern), strict=True))
+    stamps = dict(zip(listing.files, listing.stamps, strict=True))
     plans = []
     for shapes, files in sorted(by_shapes.items(), key=lambda item: (-len(item[1]), item[0])):
         layout = Layout.of(dict(shapes))
@@ -57,7 +58,7 @@ def plan_runs(
             "sources": [origin.given for origin in origins],
             "pattern": pattern.text if pattern else None,
             "files": len(files),
-            "names": digest([list(file) for file in files]),
+            "names": digest([[*file, *stamps[file]] for file in files]),
         }
         found = (FoundFile(number, name, said[number, name]) for number, name in files)
         name = origins[0].given.rstrip("/").rpartition("/")[2] or "import"
@@ -89,7 +90,7 @@ def places_of(out: str, plans: Sequence[ImportPlan]) -> list[str]:
         return [out]
     lengths = Counter(plan.layout.dimension for plan in plans)
     names = [part_name(plan.layout.dimension, plan.layout, alone=lengths[plan.layout.dimension] == 1) for plan in plans]
-    foreign = [name for name in Files(out).names() if name not in (*names, IMPORT)]
+    foreign = [name for name in Files(out).names() if name not in (*names, IMPORT) and not name.startswith(".")]
     if foreign:
         raise StoreError(
             f"{out}: holds {', '.join(foreign[:3])}, and the files are of {plural(len(plans), 'layout')}, which make a "
@@ -98,18 +99,25 @@ def places_of(out: str, plans: Sequence[ImportPlan]) -> list[str]:
     return [f"{out.rstrip('/')}/{name}" for name in names]
 
 
-def trials_of(listing: Listing, rows: Sequence[ImportedRow]) -> Iterator[tuple[int, tuple[int, str, frozenset[str]]]]:
-    """Where the hyperparameters and metrics of the models lie: beside the checkpoints, or in the folder above."""
-    seen: set[int] = set()
-    for row in rows:
-        if row.model_id < 0 or row.model_id in seen:
-            continue
-        seen.add(row.model_id)
-        folder = row.file.name.rpartition("/")[0] or "."
-        for place in (folder, folder.rpartition("/")[0] or "."):
-            if present := listing.beside.get((row.file.origin, place)):
-                yield row.model_id, (row.file.origin, place, present)
-                break
+def trials_of(listing: Listing, plan: ImportPlan) -> list[dict[int, TrialPlace]]:
+    """For each group, where the hyperparameters and metrics of its models lie: beside the checkpoints, or above."""
+    epochs: dict[int, set[int]] = {}
+    for group in plan.groups:
+        for row in group.rows:
+            epochs.setdefault(row.model_id, set()).add(row.epoch)
+    found: list[dict[int, TrialPlace]] = []
+    for group in plan.groups:
+        places: dict[int, TrialPlace] = {}
+        for row in group.rows:
+            if row.model_id >= 0 and row.model_id not in places:
+                folder = row.file.name.rpartition("/")[0] or "."
+                for place in (folder, folder.rpartition("/")[0] or "."):
+                    if present := listing.beside.get((row.file.origin, place)):
+                        numbers = frozenset(epochs[row.model_id])
+                        places[row.model_id] = (row.file.origin, place, present, numbers)
+                        break
+        found.append(places)
+    return found
 
 
 def place_of(origins: Sequence[FileOrigin], file: tuple[int, str]) -> str:

@@ -10,12 +10,15 @@ from zoo_pipeline.formats import SUFFIXES
 from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.origins import FileOrigin, below
 from zoo_pipeline.importing.reading import INDEX_SUFFIX, Shapes, shapes_of
+from zoo_pipeline.importing.stamps import Stamp
 from zoo_pipeline.importing.trials import PARAMS, RESULTS, TABLE
 
 BATCH_FILES = 1_024
 # Beside checkpoints, in formats of checkpoints, and none: of Ray Tune, of Hugging Face's Trainer, of Lightning.
 _NO_CHECKPOINTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "trainer_state", "hparams", ".")
 _PART = re.compile(r"-\d{5}-of-\d{5}\.(?:safetensors|bin)$")
+_FOLDER = re.compile(r"checkpoint[_-]\d+")
+_WITHOUT_SUFFIX = ("checkpoints", "checkpoint", "model", "weights")
 _BESIDE = frozenset((PARAMS, RESULTS, TABLE))
 
 
@@ -25,12 +28,14 @@ class Listing:
 
     Attributes:
         files: those that are taken for checkpoints, as (number of the origin, name).
+        stamps: of these files.
         beside: by (number of the origin, folder): which files with hyperparameters and metrics lie there.
         passed_over: how many other files there are, by their suffix or name.
         links: links to folders, which were not followed.
     """
 
     files: list[tuple[int, str]] = field(default_factory=list)
+    stamps: list[Stamp] = field(default_factory=list)
     beside: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)
     passed_over: dict[str, int] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
@@ -59,22 +64,32 @@ def list_files(origins: Sequence[FileOrigin]) -> Listing:
     """
     listing = Listing()
     for number, origin in enumerate(origins):
-        for name, _ in below(origin):
+        stamps = dict(below(origin))
+        indexed = {name.rpartition("/")[0] for name in stamps if name.endswith(INDEX_SUFFIX)}
+        for name, stamp in stamps.items():
             path = PurePosixPath(name.rpartition("@")[0] if isinstance(origin, History) else name)
             if path.name in _BESIDE:
                 place = (number, str(path.parent))
                 listing.beside[place] = listing.beside.get(place, frozenset()) | {path.name}
-            elif _PART.search(path.name):
+            elif _PART.search(path.name) and name.rpartition("/")[0] in indexed:
                 continue  # its index stands for it
-            elif path.name.endswith(INDEX_SUFFIX) or (
-                path.suffix.lower() in SUFFIXES and not path.name.startswith(_NO_CHECKPOINTS)
-            ):
+            elif _is_checkpoint(path) or getattr(origin, "only", "") == name:
                 listing.files.append((number, name))
+                listing.stamps.append(stamp)
             else:
                 kind = path.suffix or path.name
                 listing.passed_over[kind] = listing.passed_over.get(kind, 0) + 1
         listing.links += [f"{origin.given}/{link}" for link in getattr(origin, "links", ())]
     return listing
+
+
+def _is_checkpoint(path: PurePosixPath) -> bool:
+    """Whether a file's name is one of a checkpoint's; without a suffix, only where Ray Tune has such."""
+    if path.name.endswith(INDEX_SUFFIX):
+        return True
+    if path.name.startswith(_NO_CHECKPOINTS) or path.suffix.lower() not in SUFFIXES:
+        return False
+    return bool(path.suffix) or _FOLDER.fullmatch(path.parent.name) is not None or path.name in _WITHOUT_SUFFIX
 
 
 def batches(files: Sequence[tuple[int, str]]) -> list[tuple[tuple[int, str], ...]]:

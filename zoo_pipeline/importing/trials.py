@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.importing.stamps import printable
 
 PARAMS, RESULTS, TABLE = "params.json", "result.json", "progress.csv"
 ITERATION, FOLDER = "training_iteration", "checkpoint_dir_name"
@@ -78,7 +79,7 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
             said = json.loads(read(PARAMS))
             if not isinstance(said, dict):
                 raise ValueError(f"holds {type(said).__name__}, expected an object")
-            hyperparameters = {COLUMNS.get(str(name), str(name)): value for name, value in said.items()}
+            hyperparameters = {COLUMNS.get(str(name), printable(str(name))): value for name, value in said.items()}
         except (StoreError, ValueError, RecursionError) as error:
             troubles.append(f"{PARAMS}: {error}")
     named: Metrics = {}

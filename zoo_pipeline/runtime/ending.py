@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 TERMINATED = 143  # as a shell has it for SIGTERM
@@ -33,10 +33,11 @@ def ended_by_sigterm() -> Iterator[None]:
     came = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        if not came.is_set():
-            for say in farewells:
-                say()
+        first = not came.is_set()
         came.set()
+        for say in farewells if first else ():
+            with suppress(Exception):  # of a terminal that is gone, or in the middle of a line
+                say()
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)

@@ -25,6 +25,8 @@ from zoo_pipeline.store.groups import declare
 from zoo_pipeline.store.rundir import IMPORT as ACCOUNT
 from zoo_pipeline.store.rundir import RunDirectory
 
+WORKER_BYTES = 480 << 20  # of a process that has done nothing yet
+
 
 @dataclass(frozen=True)
 class ImportedRun:
@@ -100,6 +102,9 @@ def import_files(
         for root, plan in zip(roots, plans, strict=True):
             shards[root] = _imported(executor, origins, listing, plan, root, tally, strict, resume, overwrite)
     everything = [shard for root in roots for shard in shards[root]]
+    lost = [lost for shard in everything for lost in shard.refused]
+    if not any(shard.record.rows for shard in everything):
+        raise StoreError(why_nothing(origins, listing, refused + lost))
     refused += [lost for shard in everything for lost in shard.refused]
     same = identical(everything)
     runs = tuple(
@@ -123,10 +128,10 @@ def import_files(
         "links_not_followed": listed(listing.links),
         "passed_over": dict(sorted(listing.passed_over.items())),
     }
-    files.replace(ACCOUNT, (json.dumps(account, indent=1) + "\n").encode(errors="backslashreplace"))
     for root, plan in zip(roots, plans, strict=True):
         run = RunDirectory(root)
         declare(run, plan.spec_hash, models_table(plan, shards[root]), [shard.record for shard in shards[root]])
+    files.replace(ACCOUNT, (json.dumps(account, indent=1) + "\n").encode(errors="backslashreplace"))
     return ImportReport(
         runs, refused, sum(len(files) - 1 for files in same), files.at(ACCOUNT), time.perf_counter() - started
     )
@@ -170,12 +175,15 @@ def _imported(
     """The shards of a run, in their order."""
     RunDirectory(root).claim(plan, resume=resume, overwrite=overwrite)
     tasks = [
-        ImportTask(root, plan.spec_hash, plan.layout, group, dict(trials_of(listing, group.rows)))
-        for group in plan.groups
+        ImportTask(root, plan.spec_hash, plan.layout, group, trials)
+        for group, trials in zip(plan.groups, trials_of(listing, plan), strict=True)
     ]
+    largest = max((size for size, _ in listing.stamps), default=0)
+    rows = max(len(group.rows) for group in plan.groups)
+    memory_bytes = WORKER_BYTES + 2 * largest + 3 * rows * 4 * plan.layout.dimension
     shards: dict[int, ImportedShard] = {}
     failed: list[Exception] = []
-    for outcome in executor.map_unordered(import_group, tasks, origins, work=IMPORT):
+    for outcome in executor.map_unordered(import_group, tasks, origins, memory_bytes=memory_bytes, work=IMPORT):
         if outcome.error is not None:
             failed.append(outcome.error)
             continue

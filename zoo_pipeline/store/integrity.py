@@ -59,17 +59,20 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
     """
     found = survey(run)
     spec, manifest = run.spec, run.manifest
+    claimed = isinstance(spec.get("spec"), dict) and "import" in spec["spec"]
     hashes = {str(line["shard"]): str(line["sha256"]) for line in manifest["shards"]} if manifest is not None else {}
     present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}
     names = sorted(present - {*found["foreign"], *found["damaged"]})
     with ThreadPoolExecutor(threads) as pool:
-        read = dict(zip(names, pool.map(lambda name: _read(run, name, hashes.get(name)), names), strict=True))
+        read = dict(
+            zip(names, pool.map(lambda name: _read(run, name, hashes.get(name), claimed=claimed), names), strict=True)
+        )
     damaged = found["damaged"] | {name: one.fault for name, one in read.items() if one.fault}
-    damaged |= _disagreements({name: one for name, one in read.items() if not one.fault})
+    damaged |= _disagreements({name: one for name, one in read.items() if not one.fault}, claimed=claimed)
     if (
         manifest is not None
         and MODELS not in found["missing"]
-        and (fault := _fault_of_models(run, manifest, spec, read))
+        and (fault := _fault_of_models(run, manifest, {} if claimed else spec, read))
     ):
         damaged[MODELS] = fault
     return found | {
@@ -81,8 +84,8 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
     }
 
 
-def _read(run: RunDirectory, name: str, sha256: str | None) -> Read:
-    """Read a shard and its buffers."""
+def _read(run: RunDirectory, name: str, sha256: str | None, *, claimed: bool) -> Read:
+    """Read a shard and its buffers; of an imported run, models and epochs are what names claim."""
     read = Read()
     try:
         footer, size = read_footer(run.files, name), run.files.size(name)
@@ -91,7 +94,9 @@ def _read(run: RunDirectory, name: str, sha256: str | None) -> Read:
             return Read(f"{run.files.at(name)}: is not the file that the manifest lists (its sha256 is another)", size)
         ids, read.layout, odd = _rows(run, name, buffers=False)
         read.models, (read.first, _) = np.unique(ids[0]), _extent(ids[1])
-        read.fault = _fault_of_ids(ids, footer) or _fault_of_values(ids, odd, footer)
+        odd = odd & (ids[0] >= 0) if claimed else odd
+        fault = _fault_of_order(ids) if claimed else _fault_of_ids(ids, footer)
+        read.fault = fault or _fault_of_values(ids, odd, footer)
         if (buffers := footer["buffers"]) is not None and not read.fault:
             read.bytes += buffers["bytes"]
             if run.files.sha256(buffers["file"]) != buffers["sha256"]:
@@ -137,6 +142,13 @@ def _fault_of_ids(ids: Sequence[NDArray[np.int32]], footer: dict[str, Any]) -> s
     return f"its rows are not every epoch from {first} to {last} of each model, in order"
 
 
+def _fault_of_order(ids: Sequence[NDArray[np.int32]]) -> str:
+    """Rows of an imported run come by model and epoch, which may be unknown, lack some, and come twice."""
+    models, epochs = (values.astype(np.int64) for values in ids)
+    ascending = (np.diff(models) > 0) | ((np.diff(models) == 0) & (np.diff(epochs) >= 0))
+    return "" if ascending.all() else "its rows are not in the order of models and epochs"
+
+
 def _extent(epochs: NDArray[np.int32]) -> tuple[int, int]:
     """First and last epoch; (0, -1) where there are no rows."""
     return (int(epochs.min()), int(epochs.max())) if len(epochs) else (0, -1)
@@ -154,7 +166,7 @@ def _fault_of_values(ids: Sequence[NDArray[np.int32]], odd: NDArray[np.bool_], f
     )
 
 
-def _disagreements(read: dict[str, Read]) -> dict[str, str]:
+def _disagreements(read: dict[str, Read], *, claimed: bool) -> dict[str, str]:
     """Shards of another layout than the first, and those with models that another has for the same epochs."""
     faults: dict[str, str] = {}
     whose: dict[tuple[int, int], str] = {}
@@ -162,7 +174,7 @@ def _disagreements(read: dict[str, Read]) -> dict[str, str]:
     for name, layout in layouts:
         if layout != layouts[0][1]:
             faults[name] = f"{name}: has another layout than {layouts[0][0]}"
-    for name, one in read.items():
+    for name, one in read.items() if not claimed else ():
         for model in one.models.tolist():
             other = whose.setdefault((model, one.first), name)
             if other != name:
@@ -183,6 +195,7 @@ def _fault_of_models(run: RunDirectory, manifest: dict[str, Any], spec: dict[str
     except (StoreError, KeyError) as error:
         return str(error)
     there = np.unique(np.concatenate([np.empty(0, np.int32), *(one.models for one in read.values())]))
+    there = there[there >= 0]
     if len(np.unique(listed)) != len(listed) or not np.isin(there, listed).all():
         return f"{run.files.at(MODELS)}: does not list every model of the shards once"
     if isinstance(spec.get("models"), int) and len(listed) != spec["models"]:
