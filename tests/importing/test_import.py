@@ -20,6 +20,7 @@ from zoo_pipeline.store.schema import METRIC_NAMES
 from zoo_pipeline.zoo import Zoo
 
 INLINE = ["--executor", "inline"]
+EXPORTED = ["--format", "model-zoos", *INLINE]
 
 
 def state(zoo: Zoo, weights) -> dict[str, torch.Tensor]:
@@ -306,7 +307,7 @@ def account_at(filesystem, path: str) -> dict:
     return json.loads(filesystem.cat_file(path))
 
 
-def test_runs_of_files_with_gaps_and_without_names_are_whole(zoo, tmp_path):
+def test_runs_of_files_with_gaps_and_without_names_are_whole(zoo, tmp_path, capsys):
     folder = tmp_path / "mine"
     for model, epochs in ((0, (0, 2, 3)), (1, (1, 3))):
         for epoch in epochs:
@@ -318,6 +319,9 @@ def test_runs_of_files_with_gaps_and_without_names_are_whole(zoo, tmp_path):
         imported(str(folder), "--out", str(tmp_path / f"run{number}"), *words)
         assert main(["verify", str(tmp_path / f"run{number}")]) == 0
         assert main(["analyze", str(tmp_path / f"run{number}"), *INLINE]) == 0
+        code = main(["export", str(tmp_path / f"run{number}"), "--to", str(tmp_path / f"out{number}"), *EXPORTED])
+        assert code == 2
+        assert "of a model or epoch that no name says (-1)" in capsys.readouterr().err
 
 
 def test_files_that_were_changed_are_not_gone_on_with(tree, zoo, tmp_path, capsys):

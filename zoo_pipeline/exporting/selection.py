@@ -78,11 +78,10 @@ def select(contents: Sequence[Contents], models: str | None = None, epochs: str 
 
     Raises:
         ConfigError: not numbers, a model or epoch that is not there, or no checkpoint has both.
-        StoreError: two checkpoints of the run are of one model and epoch.
+        StoreError: two of them are of one model and epoch, or one is of an unknown.
     """
     ids = np.concatenate([shard.model_id for shard in contents])
     of_ids = np.concatenate([shard.epoch for shard in contents])
-    _check_unique(ids, of_ids)
     chosen = np.ones(len(ids), dtype=bool)
     if models is not None:
         chosen &= _among("--models", models, ids, "model")
@@ -92,6 +91,12 @@ def select(contents: Sequence[Contents], models: str | None = None, epochs: str 
         chosen &= _among("--epochs", epochs, of_ids, "epoch")
     if not chosen.any():
         raise ConfigError(f"--models {models} --epochs {epochs}: no checkpoint of the run is both; choose others")
+    if (np.minimum(ids, of_ids)[chosen] < 0).any():
+        raise StoreError(
+            "some checkpoints are of a model or epoch that no name says (-1); import them again with --pattern, or "
+            "choose others by --models and --epochs"
+        )
+    _check_unique(ids[chosen], of_ids[chosen])
     pieces = np.split(chosen, np.cumsum([len(shard.model_id) for shard in contents])[:-1])
     return [
         ChosenRows(shard, np.flatnonzero(piece)) for shard, piece in zip(contents, pieces, strict=True) if piece.any()
@@ -117,7 +122,8 @@ def _check_unique(ids: NDArray[np.int32], epochs: NDArray[np.int32]) -> None:
     twice = np.flatnonzero((np.diff(ids) == 0) & (np.diff(epochs) == 0))
     if len(twice):
         raise StoreError(
-            f"the run has two checkpoints of model {ids[twice[0]]} after epoch {epochs[twice[0]]}; run zoo verify"
+            f"the run has two checkpoints of model {ids[twice[0]]} after epoch {epochs[twice[0]]}; choose "
+            f"others by --models and --epochs"
         )
 
 
