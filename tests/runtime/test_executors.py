@@ -21,6 +21,7 @@ from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import ConfigError, StoreError, UnfinishedError, ZooError
 from zoo_pipeline.plan import plan
 from zoo_pipeline.runtime import mailbox, training
+from zoo_pipeline.runtime import ray_executor as ray_module
 from zoo_pipeline.runtime.ending import Terminated, ended_by_sigterm
 from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.runtime.metrics import Figures
@@ -228,6 +229,20 @@ def name_of_task(*_, **__) -> str:
 def test_ray_calls_tasks_what_their_work_is_called(ray_executor):
     assert ray_executor.call("a test", name_of_task) == "a test"
     assert next(ray_executor.map_unordered(name_of_task, [0])).value == "training"
+
+
+def test_what_no_machine_can_run_is_told(ray_executor, monkeypatch):
+    def tell(label, line):
+        raise RuntimeError(f"{label}: {line}")  # in place of going on to wait
+
+    monkeypatch.setattr(ray_module, "POLL_S", 0.1)
+    monkeypatch.setattr(ray_module, "LINE_EVERY_S", 0.2)
+    monkeypatch.setattr(ray_module, "tell_line", tell)
+    waiting = RayExecutor(Resources(num_gpus=1)).map_unordered(asked_for, [0], work="import")
+    with pytest.raises(
+        RuntimeError, match=r"^import: waits for a machine with 1 CPU and 1 GPU: none is up; `ray status`"
+    ):
+        next(waiting)
 
 
 def die_once(path: str, *, device: str) -> str:
