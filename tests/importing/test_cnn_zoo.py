@@ -58,7 +58,7 @@ def test_rows_become_models_with_hyperparameters_and_metrics(folder, tmp_path):
         ("layout.csv", "a,b\n1,2\n", "expected the columns varname, start_idx, end_idx and shape"),
         ("layout.csv", 'varname,start_idx,end_idx,shape\nw,0,20,"(4, 4)"\n', "has shape (4, 4) and 20 columns"),
         ("layout.csv", 'varname,start_idx,end_idx,shape\nw,0,16,"(4, 4)"\n', "not of the 20 columns"),
-        ("metrics.csv.gz", gzip.compress(b"modeldir,step\n/a,0\n"), "has 1 rows, weights.npy 9"),
+        ("metrics.csv.gz", gzip.compress(b"modeldir,step\n/a,0\n", mtime=0), "has 1 rows, weights.npy 9"),
         ("metrics.csv.gz", b"no gzip", "Not a gzipped file"),
         ("weights.npy", b"no array", "is no Small CNN Zoo that can be read"),
     ],
