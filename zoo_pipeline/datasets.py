@@ -31,28 +31,45 @@ def facts_of(dataset: str, data_dir: Path | None = None) -> DatasetFacts:
 
 
 @dataclass(frozen=True)
-class RemoteDataset:
-    """A dataset at a URI: read once to be planned with, and once more by a worker for all who train with it.
+class PlannedDataset:
+    """A dataset that was read to be planned with, and can be read again, on any machine that has it.
 
     Attributes:
-        address: its URI.
+        dataset: its name, its whole path, or its URI.
+        data_dir: where built-in datasets are, as a whole path.
         side: of its images in pixels; None: as they are.
         content_sha256: of the dataset with images of that side, as it was read first.
     """
 
-    address: str
+    dataset: str
+    data_dir: Path | None
     side: int | None
     content_sha256: str
 
     def load(self) -> Dataset:
-        """As `load_dataset`, with images of the side; whether the content is the same is for who trains to check."""
-        loaded = load_dataset(self.address)
-        return loaded.resized(self.side) if self.side else loaded
+        """The same dataset once more.
+
+        Raises:
+            DataError: it is not there, cannot be read, or is another one.
+            StoreError: as `load_dataset`.
+        """
+        loaded = load_dataset(self.dataset, self.data_dir)
+        resized = loaded.resized(self.side) if self.side else loaded
+        if resized.content_sha256 != self.content_sha256:
+            raise DataError(
+                f"{self.dataset}: content hash {resized.content_sha256}, but {self.content_sha256} when it was planned "
+                f"with; leave a dataset as it is while a run trains"
+            )
+        return resized
 
 
-def is_remote(dataset: str) -> bool:
-    """Whether the dataset is named by a URI of another machine's."""
-    return "://" in dataset and not dataset.startswith(_LOCAL)
+def planned_dataset(dataset: str, data_dir: Path | None, side: int | None, content_sha256: str) -> PlannedDataset:
+    """A dataset that was loaded here under this name, path or URI, by names that hold in every folder."""
+    for scheme in _LOCAL:
+        dataset = dataset.removeprefix(scheme)
+    if dataset not in BUILT_IN and "://" not in dataset:
+        dataset = str(Path(dataset).expanduser().absolute())
+    return PlannedDataset(dataset, data_dir.absolute() if data_dir else None, side, content_sha256)
 
 
 def load_dataset(dataset: str, data_dir: Path | None = None) -> Dataset:

@@ -58,7 +58,7 @@ def repair(
     if found["complete"]:
         return Repaired((), None, found)
     config = recorded_config(run.spec, overrides, root)
-    zoo_plan, dataset, run = prepare(Options(config, root, data_dir=data_dir, resume=True))
+    zoo_plan, dataset, run = prepare(Options(config, root, data_dir=data_dir, resume=True, executor=executor))
     with open_executor(executor, config.resources, address) as opened:
         groups = remove_damaged(run, zoo_plan, found)
         training = train_zoo(zoo_plan, dataset, run, opened)

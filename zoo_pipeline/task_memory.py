@@ -45,6 +45,12 @@ def task_bytes(plan: Plan) -> int:
     return max(_group_bytes(plan, group) for group in {_size_of(group): group for group in plan.groups}.values())
 
 
+def data_bytes(plan: Plan) -> int:
+    """Bytes that whoever reads the dataset and makes it ready needs, at most."""
+    pixels = prod(plan.architecture.input_shape) * (plan.facts.train_rows + plan.facts.test_rows)
+    return _DATA_COPIES * _FLOAT * pixels
+
+
 def _size_of(group: Group) -> tuple[Any, ...]:
     """What the memory of a group depends on, besides what all groups share."""
     every = [model.hyperparameters for model in group.models]
@@ -58,16 +64,11 @@ def _group_bytes(plan: Plan, group: Group) -> int:
     return (
         _PROCESS_BYTES
         + (_GPU_PROCESS_BYTES if on_gpu else _step_bytes(plan, group))
-        + _data_bytes(plan)
+        + data_bytes(plan)
         + 2 * _state_bytes(plan, group)
         + _order_bytes(plan, group)
         + _SHARD_COPIES * max(part.raw_bytes for part in group.ranges)
     )
-
-
-def _data_bytes(plan: Plan) -> int:
-    pixels = prod(plan.architecture.input_shape) * (plan.facts.train_rows + plan.facts.test_rows)
-    return _DATA_COPIES * _FLOAT * pixels
 
 
 def _state_bytes(plan: Plan, group: Group) -> int:

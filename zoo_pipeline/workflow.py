@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_pipeline.config import Resources, ZooConfig
 from zoo_pipeline.counts import bytes_of
 from zoo_pipeline.data import BUILT_IN, Dataset
-from zoo_pipeline.datasets import RemoteDataset, is_remote, load_dataset
+from zoo_pipeline.datasets import PlannedDataset, load_dataset, planned_dataset
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.places import absolute
 from zoo_pipeline.plan import Plan, plan
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ANALYSIS = "default"
 DEFAULT_MEMORY = "4GiB"
+HANDED_OVER_BYTES = 16 << 20  # of a dataset that this process gives to its workers itself
 
 
 @dataclass(frozen=True)
@@ -258,8 +259,8 @@ def _tracker(options: Options, zoo_plan: Plan, run: "RunDirectory") -> "Abstract
     return tracked(zoo_plan, run, resume=options.resume)
 
 
-def prepare(options: Options) -> "tuple[Plan, Dataset | RemoteDataset, RunDirectory]":
-    """All that can be refused before anything is started or written."""
+def prepare(options: Options) -> "tuple[Plan, Dataset | PlannedDataset, RunDirectory]":
+    """All that can be refused before anything is started or written; a large dataset is for workers to read again."""
     from zoo_pipeline.store.rundir import RunDirectory
 
     if options.resume and options.overwrite:
@@ -278,6 +279,10 @@ def prepare(options: Options) -> "tuple[Plan, Dataset | RemoteDataset, RunDirect
     directory.check(zoo_plan, resume=options.resume, overwrite=options.overwrite)
     side = loaded.zoo.model.image_side
     resized = dataset.resized(side) if side else dataset
-    if is_remote(loaded.zoo.dataset):
-        return zoo_plan, RemoteDataset(loaded.zoo.dataset, side, resized.content_sha256), directory
-    return zoo_plan, resized, directory
+    if options.executor == "inline" or resized.size_bytes <= HANDED_OVER_BYTES:
+        return zoo_plan, resized, directory
+    return (
+        zoo_plan,
+        planned_dataset(loaded.zoo.dataset, options.data_dir, side, resized.content_sha256),
+        directory,
+    )

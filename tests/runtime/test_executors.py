@@ -188,10 +188,12 @@ def damaged() -> int:
     raise StoreError("mine.npz: damaged")
 
 
-def test_what_cannot_be_kept_is_told_by_whoever_wants_it(ray_executor):
-    (outcome,) = ray_executor.map_unordered(square, [1], ray_executor.keep("a test", damaged))
-    assert type(outcome.error) is StoreError
-    assert str(outcome.error) == "mine.npz: damaged"
+@pytest.mark.parametrize("name", ["ray", "inline"])
+def test_what_cannot_be_kept_is_told_at_once(name, ray_executor):
+    executor = ray_executor if name == "ray" else InlineExecutor(Resources())
+    with pytest.raises(StoreError) as caught:
+        executor.keep("a test", damaged)
+    assert str(caught.value) == "mine.npz: damaged"
 
 
 def squared_by_the_crew(item: int, *, device: str) -> int:

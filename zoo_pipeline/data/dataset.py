@@ -41,6 +41,11 @@ class Dataset:
         return sha.hexdigest()
 
     @property
+    def size_bytes(self) -> int:
+        """Of all images and labels."""
+        return sum(array.nbytes for array in (self.train_images, self.train_labels, self.test_images, self.test_labels))
+
+    @property
     def facts(self) -> DatasetFacts:
         """What the plan needs to know, read from the data."""
         channels, height, width = self.train_images.shape[1:]

@@ -51,8 +51,14 @@ class Executor(Protocol):
         """
         ...
 
-    def keep(self, work: str, function: Callable[[], Any], /) -> Any:
-        """Call `function()` where work is done; what it returns is kept there, and may be shared with calls."""
+    def keep(self, work: str, function: Callable[[], Any], /, *, memory_bytes: int = 0) -> Any:
+        """Call `function()` where work is done; what it returns is kept there, and may be shared with calls.
+
+        Args:
+            work: its name for users.
+            function: what to call; what it raises is raised here.
+            memory_bytes: that it needs of its machine; 0: unknown.
+        """
         ...
 
     def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:

@@ -42,7 +42,7 @@ class InlineExecutor:
                 outcome = Outcome(item, error=error)
             yield outcome
 
-    def keep(self, _work: str, function: Callable[[], Any], /) -> Any:
+    def keep(self, _work: str, function: Callable[[], Any], /, *, memory_bytes: int = 0) -> Any:  # noqa: ARG002
         """Call `function()`."""
         return function()
 

@@ -67,7 +67,7 @@ class RayExecutor:
                     pending[task.remote(function, storage, item, *references)] = item
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=POLL_S)
                 if not ready and waited.due() and not _fit(self._resources.num_cpus, gpus):
-                    tell_line(work, _waiting(self._resources))
+                    tell_line(work, _waiting(self._resources.num_cpus, gpus))
                 for reference in ready:
                     yield _outcome(pending.pop(reference), reference, work)
         except KeyboardInterrupt:
@@ -86,10 +86,18 @@ class RayExecutor:
             slots = min(slots, total.get("GPU", 0) / self._resources.num_gpus)
         return max(LEAST_WINDOW, int(WINDOW_PER_SLOT * slots))
 
-    def keep(self, work: str, function: Callable[[], Any], /) -> Any:
+    def keep(self, work: str, function: Callable[[], Any], /, *, memory_bytes: int = 0) -> Any:
         """A reference to what `function()` returns in a task; where it gets lost, the task is run again."""
-        task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(_kept).options(name=work)
-        return task.remote(function, storage_options())
+        task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES, memory=_granted(memory_bytes, 1, 0), num_returns=2)(
+            _kept
+        )
+        done, kept = task.options(name=work).remote(function, storage_options())
+        waited = Pace(LINE_EVERY_S)
+        while not ray.wait([done], timeout=POLL_S)[0]:
+            if waited.due() and not _fit(1, 0):
+                tell_line(work, _waiting(1, 0))
+        _value(done, work)
+        return kept
 
     def listening(self, heard: Callable[[Any], None]) -> AbstractContextManager[Callable[[Any], None]]:
         """A function for tasks; `heard` gets, in a thread of this process, what they give it."""
@@ -119,9 +127,8 @@ def _granted(memory_bytes: int, cpus: float, gpus: float) -> int:
     return int(min(memory_bytes, max(memory, default=memory_bytes)))  # no such node yet: the cluster grows
 
 
-def _waiting(resources: Resources) -> str:
-    kinds = (("CPU", resources.num_cpus), ("GPU", resources.num_gpus))
-    wanted = " and ".join(f"{number:g} {kind}" for kind, number in kinds if number)
+def _waiting(cpus: float, gpus: float) -> str:
+    wanted = " and ".join(f"{number:g} {kind}" for kind, number in (("CPU", cpus), ("GPU", gpus)) if number)
     return f"waits for a machine with {wanted}: none is up; `ray status` shows what the cluster has and starts"
 
 
@@ -131,9 +138,10 @@ def _on_device(function: Callable[..., Any], storage: StorageOptions, item: Any,
     return function(item, *shared, device="cuda" if ray.get_gpu_ids() else "cpu")
 
 
-def _kept(function: Callable[[], Any], storage: StorageOptions) -> Any:
+def _kept(function: Callable[[], Any], storage: StorageOptions) -> tuple[None, Any]:
+    """Two returns: the driver waits for the first, and never fetches the second."""
     use_storage_options(storage)
-    return function()
+    return None, function()
 
 
 def _with_threads(function: Callable[..., Any], storage: StorageOptions, arguments: tuple[Any, ...]) -> Any:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo_pipeline.data import Dataset
-from zoo_pipeline.datasets import RemoteDataset
-from zoo_pipeline.errors import UnfinishedError, ZooError
+from zoo_pipeline.datasets import PlannedDataset
+from zoo_pipeline.errors import DataError, UnfinishedError, ZooError
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.runtime.account import Account, GroupFailure, GroupWork
 from zoo_pipeline.runtime.engine_choice import choose_engine, engine_of, members_of, overruled
@@ -18,7 +18,7 @@ from zoo_pipeline.store.commit import ShardRecord, describe_range, published
 from zoo_pipeline.store.groups import complete
 from zoo_pipeline.store.pulse import pulse
 from zoo_pipeline.store.rundir import ENGINE, RunDirectory
-from zoo_pipeline.task_memory import task_bytes
+from zoo_pipeline.task_memory import data_bytes, task_bytes
 
 VERIFYING_THREADS = 8  # footers and hashes of shards that are already there; waits for disks and networks
 
@@ -41,10 +41,10 @@ class TrainingReport:
         return sum(work.models * work.epochs for work in self.groups) / max(self.wall_s, 1e-9)
 
 
-def train_zoo(plan: Plan, dataset: Dataset | RemoteDataset, run: RunDirectory, executor: Executor) -> TrainingReport:
+def train_zoo(plan: Plan, dataset: Dataset | PlannedDataset, run: RunDirectory, executor: Executor) -> TrainingReport:
     """Train what is missing of a claimed run, and declare it complete if nothing failed.
 
-    A dataset that lies elsewhere is read by a worker, and never passes through this process.
+    A planned dataset is read by a worker that has it, and does not pass through this process then.
 
     Raises:
         ZooError: the run cannot be written or its data differ; ranges published before it stay.
@@ -53,7 +53,7 @@ def train_zoo(plan: Plan, dataset: Dataset | RemoteDataset, run: RunDirectory, e
     missing, records = _split_done(plan, run)
     begun = run.files.exists(ENGINE)
     # Nothing is chosen for a run that has been computed: engine.json would say what is not so.
-    data = executor.keep(DATASET, dataset.load) if missing and isinstance(dataset, RemoteDataset) else dataset
+    data = _kept(plan, dataset, executor) if missing else dataset
     engine = run.engine(lambda: choose_engine(plan, data, executor)) if missing else {}
     if missing and begun and (line := overruled(plan, engine)):
         tell_line("training", line)
@@ -84,6 +84,17 @@ def train_zoo(plan: Plan, dataset: Dataset | RemoteDataset, run: RunDirectory, e
         engine=engine,
         wall_s=time.perf_counter() - started,
     )
+
+
+def _kept(plan: Plan, dataset: Dataset | PlannedDataset, executor: Executor) -> Any:
+    """The dataset, where it is small, or what the executor keeps of it."""
+    if isinstance(dataset, Dataset):
+        return dataset
+    try:
+        return executor.keep(DATASET, dataset.load, memory_bytes=data_bytes(plan))
+    except DataError as error:  # not there on that machine, or another one
+        tell_line(DATASET, f"is handed over by this process, since a worker says: {error}")
+        return dataset.load()
 
 
 def _split_done(plan: Plan, run: RunDirectory) -> tuple[list[Group], list[ShardRecord]]:
