@@ -15,12 +15,15 @@ _TASK = "ray::training"  # how Ray calls a process while it runs a training task
 
 
 class LocalCluster:
-    """A head without CPUs, and nodes with one CPU each; all processes are this one's, and end with it."""
+    """A head without CPUs, and nodes with one CPU each; all processes are this one's, and end with it.
 
-    def __init__(self, nodes: int = NODES) -> None:
+    Nodes may say that they have a GPU each; those that replace them have none.
+    """
+
+    def __init__(self, nodes: int = NODES, *, gpus: int = 0) -> None:
         os.environ["PYTHONPATH"] = str(Path.cwd())  # workers import this package, too
         self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        self._nodes = [self._cluster.add_node(num_cpus=1) for _ in range(nodes)]
+        self._nodes = [self._cluster.add_node(num_cpus=1, num_gpus=gpus) for _ in range(nodes)]
         self.address: str = self._cluster.address
 
     def __enter__(self) -> Self:
@@ -46,8 +49,12 @@ class LocalCluster:
         node = self._nodes.pop(rng.randrange(len(self._nodes)))
         self._cluster.remove_node(node, allow_graceful=False)
         if replace:
-            self._nodes.append(self._cluster.add_node(num_cpus=1))
+            self.add_node()
         return True
+
+    def add_node(self) -> None:
+        """One more, without a GPU; for the main thread alone."""
+        self._nodes.append(self._cluster.add_node(num_cpus=1))
 
 
 def _raylet(node: Any) -> int:

@@ -40,7 +40,7 @@ def aggregate_actors(actors: int, threads: int = 1) -> "Iterator[AggregateCrew]"
     )(_Aggregate)
     sharing = _sharing_gpus(remote, actors, threads)
     others = [remote.remote(threads, storage_options()) for _ in range(actors - len(sharing))]
-    crew = AggregateCrew([*sharing, *others], threads)
+    crew = AggregateCrew([*sharing, *others], len(sharing), threads)
     try:
         yield crew
     finally:
@@ -69,10 +69,11 @@ class AggregateCrew:
     what they were asked for would be waited for without end.
     """
 
-    def __init__(self, actors: list[Any], threads: int) -> None:
+    def __init__(self, actors: list[Any], sharing: int, threads: int) -> None:
         self.actors = actors
         self.workers = len(actors)
-        self._cpus = threads * len(actors)
+        self._sharing = sharing  # a GPU
+        self._threads = threads
 
     def map(self, function: Callable[..., Any], items: Sequence[Any]) -> Iterator[Any]:
         """As `Crew.map` says."""
@@ -134,7 +135,7 @@ class AggregateCrew:
             ready, _ = ray.wait(references, num_returns=1, timeout=POLL_S, fetch_local=fetch_local)
             if ready:
                 return ready[0]
-            if ray.cluster_resources().get("CPU", 0) >= self._cpus:
+            if self._has_room():
                 missing_since = None
                 continue
             missing_since = missing_since or time.monotonic()
@@ -143,6 +144,13 @@ class AggregateCrew:
                     f"{ANALYSIS}: a machine was lost, and none has taken its place for {ROOM_WAIT_S:.0f} s; "
                     f"begin it again, with the machines that are there"
                 )
+
+    def _has_room(self) -> bool:
+        """Whether the machines that are up have room for all actors, and GPUs for those that share one."""
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        actors = [int(machine.get("CPU", 0)) // self._threads for machine in machines]
+        shares = [int(ACTORS_PER_GPU * machine.get("GPU", 0)) for machine in machines]
+        return sum(actors) >= self.workers and sum(map(min, actors, shares)) >= self._sharing
 
     def _value(self, reference: Any) -> Any:
         self._first_of([reference], fetch_local=True)
