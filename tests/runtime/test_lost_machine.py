@@ -14,7 +14,6 @@ from zoo_pipeline.errors import UnfinishedError
 from zoo_pipeline.runtime import aggregate
 from zoo_pipeline.runtime.session import ray_session
 
-
 pytestmark = pytest.mark.long
 
 
