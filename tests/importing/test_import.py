@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from zoo_pipeline import ZooDataset
 from zoo_pipeline.cli import main
 from zoo_pipeline.store.schema import METRIC_NAMES
 from zoo_pipeline.zoo import Zoo
@@ -109,6 +110,21 @@ def test_both_executors_make_the_same_run(tree, tmp_path):
     assert main(["import", str(tree), "--out", str(tmp_path / "ray"), "--ray-address", "local"]) == 0
     for name in ("checkpoints/group-00000.parquet", "models.parquet", "manifest.json"):
         assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "inline" / name).read_bytes(), name
+
+
+def test_files_of_no_known_model_have_no_properties_of_one(zoo, tmp_path):
+    named = [f"run{row // 2}_epoch{row % 2}" for row in range(4)]
+    for name, weights in zip([*named, "a", "b", "c", "d"], zoo.weights(), strict=False):
+        (tmp_path / "files").mkdir(exist_ok=True)
+        torch.save(state(zoo, weights), tmp_path / "files" / f"{name}.pt")
+    out = str(tmp_path / "run")
+    words = [str(tmp_path / "files"), "--out", out, "--pattern", "{model}_epoch{epoch}.pt"]
+    model_id = imported(*words).checkpoints()["model_id"].to_pylist()
+    assert sorted(model_id) == [-1] * 4 + [0, 0, 1, 1]
+    properties = ZooDataset(out, ("model_id", "name", "split"))[:][1]
+    assert properties["model_id"].tolist() == model_id
+    assert properties["name"] == [f"run{each}" if each >= 0 else None for each in model_id]
+    assert [split is None for split in properties["split"]] == [each < 0 for each in model_id]
 
 
 def test_files_of_several_layouts_become_a_run_each(tree, zoo, tmp_path):

@@ -13,6 +13,7 @@ from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.learning.fractions import split_models
 from zoo_pipeline.learning.properties import Properties, Property, property_of, take
 from zoo_pipeline.mistakes import nearest
+from zoo_pipeline.store.bag import UNKNOWN
 from zoo_pipeline.store.reading import RowGroup
 from zoo_pipeline.store.schema import METRIC_NAMES, SCALAR_NAMES
 from zoo_pipeline.zoo import Zoo
@@ -153,8 +154,11 @@ def _property(zoo: Zoo, name: str, table: pa.Table, splits: dict[int, str]) -> P
         )
     places = pc.index_in(model_id, value_set=models["model_id"].combine_chunks())
     if places.null_count:
-        lost = model_id.filter(places.is_null())[0]
-        raise StoreError(f"{zoo.root}: models.parquet does not list model {lost}; run zoo verify")
+        lost = pc.unique(model_id.filter(places.is_null())).to_pylist()
+        if lost != [UNKNOWN]:
+            (first, *_) = (each for each in lost if each != UNKNOWN)
+            raise StoreError(f"{zoo.root}: models.parquet does not list model {first}; run zoo verify")
+        return property_of(models[found[name]].take(places))
     return take(property_of(models[found[name]]), places.to_numpy().astype(np.int64))
 
 

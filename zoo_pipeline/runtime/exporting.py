@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,9 @@ from zoo_pipeline.exporting.selection import ChosenRows, Contents
 from zoo_pipeline.exporting.target import Target, claim, finish
 from zoo_pipeline.ranges import group_of
 from zoo_pipeline.runtime.executor import EXPORT, Executor
+from zoo_pipeline.runtime.export_tally import ExportTally
 from zoo_pipeline.runtime.export_task import Item, Job, TrialFiles, write_item
+from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.schema import ROW_GROUP_BYTES
 from zoo_pipeline.store.shards import open_shard, read_footer
@@ -113,10 +116,14 @@ def export(
         claim(files, about, overwrite=overwrite)
     written: list[tuple[int, int]] = []
     memory_bytes = TASK_ROW_GROUPS * max(ROW_GROUP_BYTES, 4 * job.layouts.weights.dimension)
-    for outcome in executor.map_unordered(write_item, items, job, memory_bytes=memory_bytes, work=EXPORT):
-        if outcome.error is not None:
-            raise outcome.error
-        written.append(outcome.value)
+    tally = ExportTally(checkpoints)
+    with shown(EXPORT, tally) if target.file is None else nullcontext():
+        for outcome in executor.map_unordered(write_item, items, job, memory_bytes=memory_bytes, work=EXPORT):
+            if outcome.error is not None:
+                raise outcome.error
+            written.append(outcome.value)
+            tally.done += _rows_in(outcome.item)
+            tally.files += outcome.value[0]
     if target.format == "hub":
         written.append(_publish(files, CARD, card(_facts(zoo, parts, items, job, license)).encode()))
     if target.format == "model-zoos" and models is not None:
@@ -149,6 +156,17 @@ def _items(zoo: Zoo, parts: Sequence[ChosenRows], job: Job) -> list[Item]:
         shards.setdefault(group_of(name), []).append((name, size))
     small = [TrialFiles(tuple(sorted(ids)), tuple(shards[group])) for group, ids in chosen.items()]
     return [*parts, *small]
+
+
+def _rows_in(item: Item) -> int:
+    """The checkpoints that an item writes."""
+    match item:
+        case ChosenRows():
+            return len(item.rows)
+        case hub.DataFile():
+            return item.rows
+        case TrialFiles():
+            return 0
 
 
 def _publish(files: Files, name: str, data: bytes) -> tuple[int, int]:
