@@ -95,7 +95,10 @@ def test_an_incomplete_run_has_no_hyperparameters_to_export(format, small_run, t
     shutil.copytree(small_run, run)
     (run / "manifest.json").unlink()
     assert main(["export", str(run), "--to", str(tmp_path / "out"), "--format", format, *INLINE]) == 2
-    assert "incomplete, models.parquet comes last; run zoo train with --resume" in capsys.readouterr().err
+    assert (
+        "incomplete, models.parquet comes last; the command that began the run goes on by --resume"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -38,22 +38,26 @@ def tell_training(result: "TrainingReport") -> None:
 
 def tell_import(report: "ImportReport") -> None:
     """Say what was imported, and what was not and why."""
-    rate = report.files / max(report.wall_s, 1e-9)
+    rate = (report.files - report.found) / max(report.wall_s, 1e-9)
     for run in report.runs:
         console.print(
             f"{run.root}: {plural(run.checkpoints, 'checkpoint')} of {plural(run.layout.dimension, 'weight')}, "
             f"{plural(run.models, 'model')} by their names",
             soft_wrap=True,
         )
-    told = f"imported {plural(report.files, 'file')}, {report.wall_s:.1f} s, {rate:,.0f} files/s"
+    found = f", found {report.found:,} done" if report.found else ""
+    told = f"imported {plural(report.files - report.found, 'file')}{found}, {report.wall_s:.1f} s, {rate:,.0f} files/s"
     if report.identical:
         told += f"; {report.identical:,} have the weights of another"
     console.print(told, soft_wrap=True)
     if report.refused:
         reasons = Counter(why.partition(":")[0] for _, why in report.refused)
-        most = ", ".join(f"{times:,} {why}" for why, times in reasons.most_common(3))
+        parts = [f"{times:,} {why}" for why, times in reasons.most_common(3)]
+        if others := sum(times for _, times in reasons.most_common()[3:]):
+            parts.append(f"{others:,} for other reasons")
         print(
-            f"zoo: {plural(len(report.refused), 'file')} could not be read ({most}); {report.account} lists them",
+            f"zoo: {plural(len(report.refused), 'file')} could not be read ({', '.join(parts)}); {report.account} "
+            f"lists them",
             file=sys.stderr,
         )
 

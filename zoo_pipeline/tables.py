@@ -8,6 +8,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from zoo_pipeline.counts import binary, plural
+from zoo_pipeline.store.remedies import GO_ON
 
 if TYPE_CHECKING:
     from zoo_pipeline.runtime.training import TrainingReport
@@ -152,7 +153,7 @@ def summary_table(summary: dict[str, Any]) -> Table:
     checkpoints, weights = plural(summary["checkpoints"], "checkpoint"), plural(summary["dimension"], "weight")
     table = _table(f"{summary['name']}: {checkpoints} of {weights}")
     if summary.get("complete") is False:
-        table.add_row("of an incomplete run", "what is there so far; train with --resume, and analyze --overwrite")
+        table.add_row("of an incomplete run", "what is there so far; go on by --resume, then analyze --overwrite")
     for key, label in _SCORES.items():
         value = summary[key]
         table.add_row(
@@ -176,7 +177,7 @@ def status_table(found: dict[str, Any]) -> Table:
     table = _table(f"{found['name']} in {found['run']}")
     groups, said = found["groups"], found["progress"]
     over = found["complete"] or found["manifest"] or (said is not None and not said["lost"])
-    table.add_row("complete", "yes" if found["complete"] else "no" if over else "no; train with --resume goes on")
+    table.add_row("complete", "yes" if found["complete"] else "no" if over else f"no; {GO_ON}")
     table.add_row("groups done", f"{groups['done']:,} of {groups['all']:,}")
     if found["shards"] != groups["all"]:
         table.add_row("shards done", f"{found['done']:,} of {found['shards']:,}")

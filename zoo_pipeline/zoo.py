@@ -22,6 +22,7 @@ from zoo_pipeline.models import Layout, build
 from zoo_pipeline.points import points
 from zoo_pipeline.store.bag import Bag, named
 from zoo_pipeline.store.reading import CheckpointFiles
+from zoo_pipeline.store.remedies import GO_ON
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
 from zoo_pipeline.store.schema import METRIC_NAMES, SCALAR_NAMES, buffers_schema, checkpoint_schema
 from zoo_pipeline.store.shards import open_shard, read_footer
@@ -60,7 +61,7 @@ class Zoo:
             self._sizes = {f"{CHECKPOINTS}/{name}": None for name in sorted(names, key=_numbers)}
         self._shards = list(self._sizes)
         if not self._shards:
-            raise StoreError(f"{root}: has no checkpoints yet; run zoo train")
+            raise StoreError(f"{root}: has no checkpoints yet; {GO_ON}")
         self._checkpoints = CheckpointFiles(self.files, self._sizes, checkpoint_schema)
 
     @property
@@ -105,7 +106,7 @@ class Zoo:
             StoreError: the run is incomplete, or the file is not the one that the manifest lists.
         """
         if not self.complete:
-            raise StoreError(f"{self.root}: incomplete, models.parquet comes last; run zoo train with --resume")
+            raise StoreError(f"{self.root}: incomplete, models.parquet comes last; {GO_ON}")
         size = self._models.get("bytes")
         with open_shard(self.files, MODELS, size=size if isinstance(size, int) else None) as file:
             table = file.read(use_threads=False)

@@ -39,6 +39,15 @@ def test_else_to_that_of_its_iteration_wherever_that_begins(epochs, first):
     assert found == {at - 1 + first: {"train_loss": 1 / at} for at in (1, 2, 3)}
 
 
+@pytest.mark.parametrize(
+    ("said", "steps"),
+    [(23, {1: 23}), (23.0, {1: 23}), (2.5, {}), (-1, {}), (True, {}), ("23", {}), (1e400, {}), (10**400, {1: 10**400})],
+)
+def test_steps_are_whole_numbers(said, steps):
+    assert notes(result_json=lines({"training_iteration": 1, "step": said})).steps == steps
+    assert notes(result_json=lines({"training_iteration": said, "train_loss": 1})).metrics.keys() == set(steps.values())
+
+
 def test_what_was_cut_off_or_is_no_number_is_left_out_and_told():
     text = lines({"training_iteration": 1, "test_loss": float("nan")}, {"training_iteration": True, "test_loss": 1})
     found = notes(result_json=f'{text}\n{{"training_iteration": 2, "test_lo')
@@ -63,7 +72,8 @@ def test_a_table_serves_where_there_is_no_result():
         ([True, False], "bool", [True, False]),
         (["a", None], "string", ["a", None]),
         (["a", 1], "string", ['"a"', "1"]),
-        ([[16, 8], None], "string", ["[16, 8]", None]),
+        ([[16, 8], None], "list<item: int64>", [[16, 8], None]),
+        ([[16, "a"], None], "string", ['[16, "a"]', None]),
         ([None], "null", [None]),
     ],
 )

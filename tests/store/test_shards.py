@@ -114,7 +114,7 @@ def test_every_flipped_bit_of_the_weights_is_noticed(tmp_path):
 def test_a_damaged_shard_is_named(tmp_path, damage):
     files = Files(str(tmp_path))
     files.publish("a.parquet", damage(encode_checkpoints(table())))
-    remedy = "run zoo train again with --resume"
+    remedy = "the command that began the run goes on by --resume"
     with pytest.raises(
         StoreError, match=r"a\.parquet: damaged or not Parquet .*; zoo verify RUN --repair makes it again$"
     ):

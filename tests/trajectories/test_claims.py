@@ -45,6 +45,18 @@ def test_one_run_under_two_names_is_found(recovery):
     assert findings[1].agrees
 
 
+def test_files_under_each_others_names_are_found(recovery):
+    found, model, epoch = recovery
+    swapped = epoch == 2
+    claimed = np.where(swapped & (model == 0), 1, np.where(swapped & (model == 1), 0, model))
+    assert [each.text for each in hold_claims(claimed, epoch, found)] == ["2 is of {1}", "2 is of {0}", "as claimed"]
+    moved = np.where((epoch == 2) | (epoch == 4), 1, model)
+    texts = [each.text for each in hold_claims(moved, epoch, found)]
+    assert texts == ["as claimed", "2 and 4 are of {0}; 2 and 4 are of {2}", "as claimed"]
+    nameless = hold_claims(moved, np.full_like(epoch, -1), found)
+    assert nameless[1].text == "2 of its checkpoints are of {0}; 2 of its checkpoints are of {2}"
+
+
 def test_a_swapped_epoch_is_named(recovery):
     found, model, epoch = recovery
     found = replace(found, direction_decided=np.ones(3, bool))

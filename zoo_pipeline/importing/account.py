@@ -9,14 +9,12 @@ import pyarrow as pa
 
 from zoo_pipeline.importing.group import ImportedShard
 from zoo_pipeline.importing.plan import ImportPlan
-from zoo_pipeline.importing.trials import TrialNotes
+from zoo_pipeline.importing.trials import OF_AN_IMPORT, TrialNotes
 from zoo_pipeline.store.schema import METRIC_NAMES
 from zoo_pipeline.store.schema import MODELS as MODELS_SCHEMA
 
 MOST_LISTED = 10_000  # of each kind; what is more is counted
 _HASH_BYTES = 16
-# Of all models, whatever hyperparameters they have.
-_COLUMNS = ("model_id", "model_key", "group", "name", "split", "status", *METRIC_NAMES)
 
 
 def models_table(plan: ImportPlan, shards: Sequence[ImportedShard]) -> pa.Table:
@@ -42,7 +40,7 @@ def models_table(plan: ImportPlan, shards: Sequence[ImportedShard]) -> pa.Table:
     }
     names = {name: None for model_id in ids if model_id in trials for name in trials[model_id].hyperparameters}
     for name in names:
-        own = f"hyperparameter {name}" if name in _COLUMNS else name
+        own = f"hyperparameter {name}" if name in OF_AN_IMPORT else name
         columns[own] = typed([trials[each].hyperparameters.get(name) if each in trials else None for each in ids])
     columns["status"] = pa.array(["diverged" if each in diverged else "ok" for each in ids], pa.string())
     for name in METRIC_NAMES:
@@ -51,7 +49,7 @@ def models_table(plan: ImportPlan, shards: Sequence[ImportedShard]) -> pa.Table:
 
 
 def typed(values: Sequence[Any]) -> pa.Array:
-    """A column of JSON values: whole numbers, numbers, truth values or texts; whatever is mixed is kept as JSON.
+    """A column of JSON values: whole numbers and lists of such, numbers, truth values or texts; else they stay JSON.
 
     >>> typed([1, None, 2.5]).to_pylist(), typed([True, "yes"]).to_pylist()
     ([1.0, None, 2.5], ['true', '"yes"'])
@@ -59,13 +57,19 @@ def typed(values: Sequence[Any]) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {bool}:
         return pa.array(values, pa.bool_() if kinds else pa.null())
-    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
+    if kinds == {int} and all(value is None or _is_small(value) for value in values):
         return pa.array(values, pa.int64())
     if kinds <= {int, float} and all(type(value) is not int or abs(value) <= 2**53 for value in values):
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    if kinds == {list} and all(_is_small(each) for value in values for each in value or ()):
+        return pa.array(values, pa.list_(pa.int64()))
     if kinds == {str}:
         return pa.array([None if value is None else value.encode(errors="replace").decode() for value in values])
     return pa.array([None if value is None else json.dumps(value) for value in values], pa.string())
+
+
+def _is_small(value: Any) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def identical(shards: Sequence[ImportedShard]) -> list[list[str]]:

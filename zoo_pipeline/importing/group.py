@@ -158,11 +158,15 @@ def _with_own(row: ImportedRow, state: State) -> ImportedRow:
 def _columns(
     rows: list[ImportedRow], weights: NDArray[np.float32], files: list[str], trials: dict[int, TrialNotes]
 ) -> list[pa.Array]:
-    known = [trials[row.model_id].metrics.get(row.epoch, {}) if row.model_id in trials else {} for row in rows]
+    notes = [trials.get(row.model_id, TrialNotes()) for row in rows]
+    known = [each.metrics.get(row.epoch, {}) for each, row in zip(notes, rows, strict=True)]
     scalars = {
         "model_id": [row.model_id for row in rows],
         "epoch": [row.epoch for row in rows],
-        "step": [row.step for row in rows],
+        "step": [
+            row.step if row.step >= 0 else known_number(each.steps.get(row.epoch), MOST_STEPS)
+            for each, row in zip(notes, rows, strict=True)
+        ],
         **{name: [metrics.get(name) for metrics in known] for name in (*METRIC_NAMES, *EXTRA_METRICS)},
         FILE: files,
     }

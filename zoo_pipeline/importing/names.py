@@ -43,7 +43,8 @@ class Claim:
 class Pattern:
     """A pattern of one's own, such as `{model}/epoch-{epoch}.pt`; `{*}` stands for anything.
 
-    It is held against the end of a path, from the beginning of a folder's or the file's name on.
+    It is held against the end of a path, from the beginning of a folder's or the file's name on. `{*}` alone is of
+    every path, and says nothing of any.
 
     Raises:
         ConfigError: it names something else, the same thing twice, or nothing.
@@ -57,8 +58,10 @@ class Pattern:
                 raise ConfigError(f"--pattern {text}: has {{{name}}}, expected {{model}}, {{epoch}}, {{step}} or {{*}}")
             if named.count(name) > 1:
                 raise ConfigError(f"--pattern {text}: has {{{name}}} twice; use {{*}} for what may be anything")
-        if not named:
-            raise ConfigError(f"--pattern {text}: names nothing; expected such as {{model}}/epoch-{{epoch}}.pt")
+        if not named and text != "{*}":
+            raise ConfigError(
+                f"--pattern {text}: names nothing; expected such as {{model}}/epoch-{{epoch}}.pt, or {{*}} alone"
+            )
         self.text = text
         written = (_FIELDS[part] if at % 2 else re.escape(part) for at, part in enumerate(parts))
         self._matched = re.compile(rf"(?:.*/)?{''.join(written)}", re.DOTALL)

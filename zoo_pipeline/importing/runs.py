@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from zoo_pipeline.counts import plural
 from zoo_pipeline.digests import digest
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.importing.group import TrialPlace, shown
 from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.names import Claim, Pattern, claims
 from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import FoundFile, ImportPlan, plan_import
 from zoo_pipeline.importing.reading import Shapes
+from zoo_pipeline.importing.stamps import printable
 from zoo_pipeline.importing.survey import Listing
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.ranges import ROW_ELEMENTS
@@ -38,6 +39,7 @@ def plan_runs(
         by_shapes: the files that can be read, by the tensors that they have.
 
     Raises:
+        ConfigError: the pattern fits no file.
         StoreError: there would be very many, or one with rows that are too large.
     """
     if len(by_shapes) > MOST_RUNS:
@@ -70,7 +72,7 @@ def plan_runs(
 def _claims(origins: Sequence[FileOrigin], files: Sequence[tuple[int, str]], pattern: Pattern | None) -> list[Claim]:
     """What the names say; where there are several origins, a model's name begins with the origin's."""
     paths = [name if len(origins) == 1 else shown(origins[number], name) for number, name in files]
-    found = claims(paths) if pattern is None else [pattern.claim(path) or Claim() for path in paths]
+    found = claims(paths) if pattern is None else _of_pattern(paths, pattern)
     for at, (number, name) in enumerate(files):
         origin, model = origins[number], found[at].model
         if isinstance(origin, History):  # knows better
@@ -78,6 +80,16 @@ def _claims(origins: Sequence[FileOrigin], files: Sequence[tuple[int, str]], pat
         elif model == ".":  # files that lie in the origin itself
             found[at] = replace(found[at], model=origin.given.rstrip("/").rpartition("/")[2] or model)
     return found
+
+
+def _of_pattern(paths: Sequence[str], pattern: Pattern) -> list[Claim]:
+    found = [pattern.claim(path) for path in paths]
+    if not any(found):
+        raise ConfigError(
+            f"--pattern {pattern.text}: fits none of {plural(len(paths), 'file')}, such as {printable(paths[0])}; "
+            f"it is held against the end of a path, from the beginning of a folder's or the file's name on"
+        )
+    return [claim or Claim() for claim in found]
 
 
 def places_of(out: str, plans: Sequence[ImportPlan]) -> list[str]:

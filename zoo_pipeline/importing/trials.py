@@ -15,9 +15,10 @@ from typing import Any
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.importing.stamps import printable
+from zoo_pipeline.store.schema import METRIC_NAMES, MODELS
 
 PARAMS, RESULTS, TABLE = "params.json", "result.json", "progress.csv"
-ITERATION, FOLDER = "training_iteration", "checkpoint_dir_name"
+ITERATION, FOLDER, STEP = "training_iteration", "checkpoint_dir_name", "step"
 # What the published zoos call what we have a column for.
 COLUMNS = {
     "seed": "seed",
@@ -43,6 +44,9 @@ METRICS = {
     "validation_loss": "validation_loss",
     "validation_acc": "validation_accuracy",
 }
+OWN = "zoo::"
+# Columns that an import has of its own, whatever the same model was called elsewhere.
+OF_AN_IMPORT = ("model_id", "model_key", "group", "name", "split", "status", *METRIC_NAMES)
 Metrics = dict[int, dict[str, float]]
 
 
@@ -53,11 +57,13 @@ class TrialNotes:
     Attributes:
         hyperparameters: by the names of our columns where we have one, else by their own.
         metrics: by epoch and the names of our columns.
+        steps: optimiser steps taken, by epoch.
         troubles: what of it cannot be read.
     """
 
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=dict)
+    steps: dict[int, int] = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
 
 
@@ -79,22 +85,43 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
             said = json.loads(read(PARAMS))
             if not isinstance(said, dict):
                 raise ValueError(f"holds {type(said).__name__}, expected an object")
-            hyperparameters = {COLUMNS.get(str(name), printable(str(name))): value for name, value in said.items()}
+            hyperparameters = {_column(str(name)): value for name, value in said.items()}
         except (StoreError, ValueError, RecursionError) as error:
             troubles.append(f"{PARAMS}: {error}")
-    named: Metrics = {}
-    counted: Metrics = {}
+    named: dict[int, dict[str, Any]] = {}
+    counted: dict[int, dict[str, Any]] = {}
     for line in _lines(read, present, troubles):
-        said = {METRICS[name]: _float(value) for name, value in line.items() if name in METRICS and _is_number(value)}
         folder = re.fullmatch(r"checkpoint_(\d{1,9})", str(line.get(FOLDER)))
         if folder:
-            named[int(folder[1])] = said
-        elif _is_number(line.get(ITERATION)) and math.isfinite(line[ITERATION]):
-            counted[int(line[ITERATION])] = said
-    metrics = named or counted
+            named[int(folder[1])] = line
+        elif (iteration := _whole(line.get(ITERATION))) is not None:
+            counted[iteration] = line
+    lines = named or counted
     if not named and not epochs <= counted.keys() and {epoch + 1 for epoch in epochs} <= counted.keys():
-        metrics = {iteration - 1: said for iteration, said in counted.items()}
-    return TrialNotes(hyperparameters, metrics, tuple(troubles))
+        lines = {iteration - 1: line for iteration, line in counted.items()}
+    return TrialNotes(
+        hyperparameters,
+        {epoch: _metrics(line) for epoch, line in lines.items()},
+        {epoch: step for epoch, line in lines.items() if (step := _whole(line.get(STEP))) is not None},
+        tuple(troubles),
+    )
+
+
+def _column(key: str) -> str:
+    """What a hyperparameter is called here; our exports have a prefix where the published zoos have no key."""
+    own = key.removeprefix(OWN)
+    return own if own != key and own in MODELS.names and own not in OF_AN_IMPORT else COLUMNS.get(key, printable(key))
+
+
+def _metrics(line: dict[str, Any]) -> dict[str, float]:
+    return {METRICS[name]: _float(value) for name, value in line.items() if name in METRICS and _is_number(value)}
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number from 0 on; a table has it as a float."""
+    if isinstance(value, float):
+        return int(value) if value >= 0 and value.is_integer() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _lines(read: Callable[[str], bytes], present: frozenset[str], troubles: list[str]) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from zoo_pipeline.learning.properties import Properties, Property, property_of, 
 from zoo_pipeline.mistakes import nearest
 from zoo_pipeline.store.bag import UNKNOWN
 from zoo_pipeline.store.reading import RowGroup
+from zoo_pipeline.store.remedies import GO_ON
 from zoo_pipeline.store.schema import METRIC_NAMES, SCALAR_NAMES
 from zoo_pipeline.zoo import Zoo
 
@@ -99,7 +100,7 @@ def _splits(zoo: Zoo, wanted: Wanted, model_id: NDArray[np.int32]) -> dict[int, 
         return {}
     elif not zoo.complete:
         raise StoreError(
-            f"{zoo.root}: incomplete, so its models are in no split yet; go on by zoo train with --resume, or give "
+            f"{zoo.root}: incomplete, so its models are in no split yet; {GO_ON}; or give "
             f"fractions of your own by split_by"
         )
     else:

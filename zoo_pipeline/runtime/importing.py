@@ -45,6 +45,7 @@ class ImportReport:
     Attributes:
         runs: one for every layout.
         refused: files that could not be read, and why.
+        found: how many of the files had been imported before, where an import goes on.
         identical: how many files have the weights of an earlier one.
         account: where import.json lies.
         wall_s: how long it took.
@@ -52,6 +53,7 @@ class ImportReport:
 
     runs: tuple[ImportedRun, ...]
     refused: list[tuple[str, str]]
+    found: int
     identical: int
     account: str
     wall_s: float
@@ -133,14 +135,22 @@ def import_files(
         declare(run, plan.spec_hash, models_table(plan, shards[root]), [shard.record for shard in shards[root]])
     files.replace(ACCOUNT, (json.dumps(account, indent=1) + "\n").encode(errors="backslashreplace"))
     return ImportReport(
-        runs, refused, sum(len(files) - 1 for files in same), files.at(ACCOUNT), time.perf_counter() - started
+        runs=runs,
+        refused=refused,
+        found=sum(shard.record.rows for shard in everything if shard.resumed),
+        identical=sum(len(files) - 1 for files in same),
+        account=files.at(ACCOUNT),
+        wall_s=time.perf_counter() - started,
     )
 
 
 def _surveyed(
     executor: Executor, origins: Sequence[FileOrigin], listing: Listing, tally: FileTally, *, strict: bool
 ) -> tuple[dict[Shapes, list[tuple[int, str]]], list[tuple[str, str]]]:
-    """The files of each list of tensors, and those that cannot be read, each in the order of the listing."""
+    """The files of each set of tensors, and those that cannot be read, each in the order of the listing.
+
+    The tensors stand in the order in which the first of the files has them.
+    """
     parts = batches(listing.files)
     looked: dict[int, Any] = {}
     number = {part: at for at, part in enumerate(parts)}
@@ -152,11 +162,12 @@ def _surveyed(
         looked[number[outcome.item]] = outcome.value
         tally.surveyed += len(outcome.item)
     by_shapes: dict[Shapes, list[tuple[int, str]]] = {}
+    first: dict[frozenset[tuple[str, tuple[int, ...]]], Shapes] = {}
     refused: list[tuple[str, str]] = []
     for at, part in enumerate(parts):
         refused += [(place_of(origins, part[place]), why) for place, why in looked[at].refused.items()]
         for file, shapes in found_in(part, looked[at]):
-            by_shapes.setdefault(shapes, []).append(file)
+            by_shapes.setdefault(first.setdefault(frozenset(shapes), shapes), []).append(file)
     tally.imported += len(refused)  # there is nothing more to be done for them
     return by_shapes, refused
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+GO_ON = "the command that began the run goes on by --resume"  # whether it trains or imports
+
 
 @dataclass(frozen=True)
 class Remedies:
@@ -23,8 +25,8 @@ class Remedies:
 
 
 OF_A_RUN = Remedies(
-    missing="run zoo train again with --resume",
-    folder="move it away and run zoo train again with --resume",
+    missing=GO_ON,
+    folder=f"move it away; {GO_ON}",
     damaged="zoo verify RUN --repair makes it again",
     unsupported="install the pyarrow that it was written with, or write it as docs/format.md says",
 )

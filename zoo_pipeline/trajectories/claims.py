@@ -43,26 +43,48 @@ def hold_claims(model: Integers, time: Integers, recovery: Recovery) -> list[Fin
     """
     found: list[Finding] = []
     kept = (model >= 0) & (recovery.trajectory >= 0)
-    sharers = _sharers(model[kept], recovery.trajectory[kept])
+    company = _company(model[kept], recovery.trajectory[kept])
     order = np.flatnonzero(kept)
     order = order[np.lexsort((time[order], model[order]))]
     starts = np.flatnonzero(np.r_[True, np.diff(model[order]) != 0]) if len(order) else np.empty(0, np.int64)
     for rows in np.split(order, starts[1:]):
         if len(rows):
-            found.append(_finding(int(model[rows[0]]), rows, time, recovery, sharers))
+            found.append(_finding(int(model[rows[0]]), rows, time, recovery, company))
     return found
 
 
-def _finding(model: int, rows: Integers, time: Integers, recovery: Recovery, sharers: dict[int, list[int]]) -> Finding:
+@dataclass(frozen=True)
+class _Company:
+    """Which models are together on trajectories.
+
+    Attributes:
+        sharers: the models on each trajectory on which there are several, strays aside.
+        strays: by (trajectory, model), whose run it is on which a few checkpoints are called after another model.
+    """
+
+    sharers: dict[int, list[int]]
+    strays: dict[tuple[int, int], int]
+
+
+def _finding(model: int, rows: Integers, time: Integers, recovery: Recovery, company: _Company) -> Finding:
     on = recovery.trajectory[rows]
     trajectories = tuple(dict.fromkeys(on.tolist()))
+    own = [each for each in trajectories if (each, model) not in company.strays]
+    kept = np.isin(on, own)
     said = [
-        *_several(rows, on, time, recovery),
-        *(text for each in trajectories for text in _out_of_order(rows[on == each], time, recovery)),
-        *_shared(model, trajectories, sharers),
+        *(_astray(time[rows[on == each]], company.strays[each, model]) for each in trajectories if each not in own),
+        *(_several(rows[kept], on[kept], time, recovery) if own else ()),
+        *(text for each in own for text in _out_of_order(rows[on == each], time, recovery)),
+        *_shared(model, own, company.sharers),
     ]
     text = "; ".join(said) if said else "as claimed"
     return Finding(model, len(rows), trajectories, not said, text)
+
+
+def _astray(times: Integers, whose: int) -> str:
+    if (times < 0).any():
+        return f"{len(times)} of its checkpoints are of {{{whose}}}"
+    return f"{_listed([str(each) for each in times.tolist()])} {'is' if len(times) == 1 else 'are'} of {{{whose}}}"
 
 
 def _several(rows: Integers, on: NDArray[np.int32], time: Integers, recovery: Recovery) -> Iterator[str]:
@@ -130,23 +152,29 @@ def _longest_ascent(values: Integers) -> Integers:
     return np.array(places[::-1], np.int64)
 
 
-def _shared(model: int, trajectories: tuple[int, ...], sharers: dict[int, list[int]]) -> Iterator[str]:
+def _shared(model: int, trajectories: list[int], sharers: dict[int, list[int]]) -> Iterator[str]:
     others = sorted({other for each in trajectories for other in sharers.get(each, ())} - {model})
     if others:
         named = _listed([f"{{{other}}}" for other in others])
         yield f"one run with {named}"
 
 
-def _sharers(model: Integers, trajectory: NDArray[np.int32]) -> dict[int, list[int]]:
-    """The models on each trajectory on which there are several."""
-    pairs = np.unique(np.stack([trajectory, model], axis=1), axis=0) if len(model) else np.empty((0, 2), np.int64)
-    numbers, counts = np.unique(pairs[:, 0], return_counts=True)
-    several = set(numbers[counts > 1].tolist())
-    shared: dict[int, list[int]] = {}
-    for on, each in pairs.tolist():
-        if on in several:
-            shared.setdefault(on, []).append(each)
-    return shared
+def _company(model: Integers, trajectory: NDArray[np.int32]) -> _Company:
+    pairs, counts = np.unique(np.stack([trajectory, model], axis=1), axis=0, return_counts=True)
+    rows_of = dict(zip(*map(np.ndarray.tolist, np.unique(model, return_counts=True)), strict=True))
+    together: dict[int, list[tuple[int, int]]] = {}
+    for (on, each), count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        together.setdefault(on, []).append((each, count))
+    company = _Company({}, {})
+    for on, present in together.items():
+        whose, most = max(present, key=lambda pair: pair[1])
+        at_home = 2 * most > sum(count for _, count in present)
+        strays = [each for each, count in present if at_home and each != whose and 2 * count < rows_of[each]]
+        company.strays.update({(on, each): whose for each in strays})
+        others = [each for each, _ in present if each not in strays]
+        if len(others) > 1:
+            company.sharers[on] = others
+    return company
 
 
 def _times(times: list[int]) -> str:
