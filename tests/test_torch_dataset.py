@@ -128,6 +128,8 @@ def test_columns_are_of_checkpoints_and_of_their_models(small_run):
 def test_epochs_are_those_asked_for(small_run):
     assert ids_of(ZooDataset(str(small_run), IDS, epochs=[1, 3])) == [(m, e) for m, e in ALL if e in (1, 3)]
     assert ids_of(ZooDataset(str(small_run), IDS, epochs="last")) == [(model, 3) for model in range(6)]
+    assert ids_of(ZooDataset(str(small_run), IDS, epochs=2)) == [(model, 2) for model in range(6)]
+    assert ZooDataset(str(small_run), "epoch", epochs=2)[:][1]["epoch"].tolist() == [2] * 6
     assert ids_of(ZooStream(str(small_run), IDS, epochs="last")) == [(model, 3) for model in range(6)]
 
 

@@ -53,10 +53,14 @@ Track = Annotated[
 Cluster = Annotated[bool, typer.Option("--cluster", help="how many GPUs or CPUs, how long, how much memory and money")]
 Gpus = Annotated[int | None, typer.Option("--gpus", min=1, help="with --cluster: GPUs that there are")]
 Cpus = Annotated[int | None, typer.Option("--cpus", min=1, help="with --cluster: CPUs, where tasks use no GPU")]
-Hours = Annotated[float | None, typer.Option("--hours", min=0.001, help="with --cluster: time for training, else 24")]
+Hours = Annotated[
+    float | None, typer.Option("--hours", min=0.001, max=1e6, help="with --cluster: time for training, else 24")
+]
 Rate = Annotated[
     float | None,
-    typer.Option("--rate", min=1e-9, help="with --cluster: model-epochs/s of one GPU or CPU; else estimated"),
+    typer.Option("--rate", min=1e-9, max=1e12, help="with --cluster: model-epochs/s of one GPU or CPU; else estimated"),
 ]
-Price = Annotated[float | None, typer.Option("--price", min=0, help="with --cluster: of one GPU or CPU, an hour")]
+Price = Annotated[
+    float | None, typer.Option("--price", min=0, max=1e9, help="with --cluster: of one GPU or CPU, an hour")
+]
 PerNode = Annotated[int, typer.Option("--per-node", min=1, help="with --cluster: GPUs or CPUs of one machine")]

@@ -50,7 +50,7 @@ def export_run(options: ExportOptions) -> "ExportReport":
     if options.license is not None and not _LICENSE.fullmatch(options.license):
         raise ConfigError(f"--license {options.license}: expected an SPDX identifier such as cc-by-4.0 or apache-2.0")
     zoo = Zoo(root)
-    parts = select(contents_of(zoo), options.models, options.epochs)
+    parts = select(contents_of(zoo), options.models, options.epochs, by_epoch=target.format == "model-zoos")
     count = sum(len(part.rows) for part in parts)
     if target.file is not None and count > 1:
         raise ConfigError(

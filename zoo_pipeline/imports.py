@@ -71,6 +71,8 @@ def _origins(options: ImportOptions) -> "list[FileOrigin]":
 
     if (options.git is None) != (options.path is None):
         raise ConfigError("--git REPO --path PATTERN: belong together; say both")
+    if any(not source.strip() for source in options.sources):
+        raise ConfigError("SOURCE: got an empty text, expected a folder, file or zip with checkpoints")
     origins: list[FileOrigin] = [find_origin(given, absolute(given)) for given in _named(options.sources)]
     if options.git is not None and options.path is not None:
         origins.append(History(options.git, absolute(options.git), options.path))

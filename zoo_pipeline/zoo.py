@@ -21,6 +21,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.points import points
 from zoo_pipeline.store.bag import Bag, named
+from zoo_pipeline.store.moments import Last, one_row
 from zoo_pipeline.store.reading import CheckpointFiles
 from zoo_pipeline.store.remedies import GO_ON
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
@@ -170,8 +171,8 @@ class Zoo:
         with open_shard(self.files, name) as shard:
             return file_shares(shard, self.root, name, None, self.layout.dimension, diverged)
 
-    def load_model(self, model_id: int, epoch: int) -> nn.Module:
-        """The network of one checkpoint, ready to be called.
+    def load_model(self, model_id: int, epoch: int | Last) -> nn.Module:
+        """The network of one checkpoint, ready to be called; `epoch` may be "last".
 
         Raises:
             StoreError: there is no such checkpoint, or the run's network is not one of ours.
@@ -188,22 +189,31 @@ class Zoo:
         module.load_state_dict({name: tensors[name] for name in wanted})
         return module.eval()  # as it was when it was measured, whatever it normalises by
 
-    def load_state_dict(self, model_id: int, epoch: int) -> dict[str, torch.Tensor]:
+    def load_state_dict(
+        self, model_id: int, epoch: int | Last | None = None, step: int | None = None
+    ) -> dict[str, torch.Tensor]:
         """The tensors of one checkpoint by their names in the layout, for a network of any kind.
 
         Where the run has buffers they are there, too, and with BatchNorm's statistics its `num_batches_tracked`, which
         is the checkpoint's step. The parameters are views of one float32[d] of their own.
 
+        Args:
+            model_id: of the model.
+            epoch: after which, or "last"; None: whichever the step is of.
+            step: after how many optimiser steps: an imported run may know these alone.
+
         Raises:
-            StoreError: there is no such checkpoint.
+            ConfigError: neither epoch nor step is named.
+            StoreError: there is no such checkpoint, or there are several.
         """
-        weights = self.weights([model_id], [epoch])
-        if len(weights) == 0:
-            raise StoreError(f"{self.root}: has no checkpoint of model {model_id} after epoch {epoch}")
-        tensors = self.layout.unflatten(torch.from_numpy(weights[0]))
+        rows = self.checkpoints([model_id], None if epoch is None or epoch == "last" else [epoch])
+        row = one_row(self.root, rows, model_id, epoch, step)
+        wanted = {name: [value] for name, value in row.items()}
+        tensors = self.layout.unflatten(torch.from_numpy(self._checkpoints.vectors(wanted)[0]))
         if self._footer(self._shards[0])["buffers"] is not None:
-            tensors |= self.buffer_layout.unflatten(torch.from_numpy(self.buffers([model_id], [epoch])[0]))
-            step = int(self.checkpoints([model_id], [epoch])["step"][0].as_py())
+            buffers = self.buffers([row["model_id"]], [row["epoch"]])[0]
+            tensors |= self.buffer_layout.unflatten(torch.from_numpy(buffers))
+            step = row["step"]
             normalised = [name.removesuffix("running_mean") for name in tensors if name.endswith("running_mean")]
             tensors |= {f"{name}num_batches_tracked": torch.tensor(step) for name in normalised}
         return tensors

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from zoo_pipeline.exporting.selection import Contents, numbers, select
 
 def contents(shard: str, *rows: tuple[int, int]) -> Contents:
     ids, epochs = np.array(rows, dtype=np.int32).T
-    return Contents(shard, None, None, None, ids, epochs)
+    return Contents(shard, None, None, None, ids, epochs, np.full(len(ids), -1))
 
 
 # Model 2 has been trained for one epoch so far, and there is no model 1.
@@ -59,6 +61,18 @@ def test_what_is_not_there_is_told_with_what_is(models, epochs, told):
 
 def test_numbers_are_read_as_ranges_whatever_their_size():
     assert numbers("--models", "7,0-999999999") == ((7, 7), (0, 999_999_999))
+
+
+def test_steps_stand_for_epochs_that_nobody_knows():
+    run = [replace(contents("a", (0, -1), (0, -1), (1, -1)), step=np.array([500, 1000, 500]))]
+    assert sum(len(part.rows) for part in select(run)) == 3
+    assert [part.rows.tolist() for part in select(run, epochs="last")] == [[1, 2]]
+    with pytest.raises(StoreError, match=r"of a model or epoch that no name says \(-1\)"):
+        select(run, by_epoch=True)
+    with pytest.raises(StoreError, match="two checkpoints of model 0 after step 500; choose others"):
+        select([*run, replace(contents("b", (0, -1)), step=np.array([500]))])
+    with pytest.raises(StoreError, match="of a model or epoch and step that no name says"):
+        select([contents("a", (0, -1))])
 
 
 def test_a_checkpoint_that_is_there_twice_is_refused():

@@ -148,7 +148,8 @@ def test_columns_that_the_format_does_not_know_are_kept_and_said_to_be(small_run
 
 def shard(name: str, ids: list[int]) -> ChosenRows:
     model_id, epoch = np.repeat(np.array(ids, np.int32), 2), np.tile(np.array([0, 1], np.int32), len(ids))
-    return ChosenRows(Contents(name, None, None, None, model_id, epoch), np.arange(2 * len(ids)))
+    contents = Contents(name, None, None, None, model_id, epoch, np.full(len(epoch), -1))
+    return ChosenRows(contents, np.arange(2 * len(ids)))
 
 
 def test_files_are_filled_up_to_a_size_and_numbered():

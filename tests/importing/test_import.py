@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 from zoo_pipeline import ZooDataset
 from zoo_pipeline.cli import main
+from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.store.schema import METRIC_NAMES
 from zoo_pipeline.zoo import Zoo
 
@@ -315,11 +316,10 @@ def test_what_was_exported_comes_back(format, small_run, zoo, tmp_path):
     place = tmp_path / "exported"
     assert main(["export", str(small_run), "--to", str(place), "--format", format, *INLINE]) == 0
     found = imported(str(place), "--out", str(tmp_path / "run"))
-    tensors = found.layout.unflatten(found.weights())  # safetensors has an order of its own
-    for name, values in zoo.layout.unflatten(zoo.weights()).items():
-        np.testing.assert_array_equal(tensors[name], values, err_msg=name)
+    assert found.layout == zoo.layout
+    np.testing.assert_array_equal(found.weights(), zoo.weights())
     there, here = found.checkpoints(), zoo.checkpoints()
-    for name in ("model_id", "epoch"):
+    for name in ("model_id", "epoch", *(["step"] if format == "safetensors" else [])):
         assert there[name].equals(here[name]), name
     if format == "model-zoos":
         for name in ("step", *METRIC_NAMES):
@@ -330,6 +330,40 @@ def test_what_was_exported_comes_back(format, small_run, zoo, tmp_path):
             if name not in ("model_key", "group", "split"):  # of the import's own
                 assert found.models[name].to_pylist() == zoo.models[name].to_pylist(), name
         assert found.models["model::h_dim"].to_pylist() == zoo.models["hidden"].to_pylist()
+
+
+def test_checkpoints_of_steps_are_told_apart_by_them(zoo, tmp_path, capsys):
+    """Folders of Hugging Face's Trainer."""
+    weights = zoo.weights()[:3]
+    for step, each in zip((500, 1_000, 1_500), weights, strict=True):
+        folder = tmp_path / "trainer" / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        save_file(zoo.layout.unflatten(each), folder / "model.safetensors")
+    run = str(tmp_path / "run")
+    found = imported(str(tmp_path / "trainer"), "--out", run)
+    assert found.checkpoints()["step"].to_pylist() == [500, 1_000, 1_500]
+    by_step = found.load_state_dict(0, step=1_000)
+    assert {name: tensor.numpy().tolist() for name, tensor in by_step.items()} == {
+        name: values.tolist() for name, values in zoo.layout.unflatten(weights[1]).items()
+    }
+    last = found.load_state_dict(0, "last")
+    assert all(torch.equal(tensor, last[name]) for name, tensor in found.load_state_dict(0, -1, 1_500).items())
+    with pytest.raises(StoreError, match=r"has 3 checkpoints of model 0 after epoch -1, of the steps 500, 1000, 1500;"):
+        found.load_state_dict(0, -1)
+    with pytest.raises(StoreError, match=r"has no checkpoint of model 0 after step 7$"):
+        found.load_state_dict(0, step=7)
+    with pytest.raises(ConfigError, match="name an epoch or a step"):
+        found.load_state_dict(0)
+    assert len(ZooDataset(run, epochs="last")) == 1
+    assert main(["export", run, "--to", str(tmp_path / "out"), "--format", "safetensors", *INLINE]) == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "model-00000").iterdir()) == [
+        f"step-{step:06d}.safetensors" for step in (500, 1_000, 1_500)
+    ]
+    back = imported(str(tmp_path / "out"), "--out", str(tmp_path / "back"))
+    assert back.checkpoints()["step"].to_pylist() == [500, 1_000, 1_500]
+    np.testing.assert_array_equal(back.weights(), found.weights())
+    assert main(["export", run, "--to", str(tmp_path / "tree"), *EXPORTED]) == 2
+    assert "some checkpoints are of a model or epoch that no name says (-1)" in capsys.readouterr().err
 
 
 def test_what_lies_in_a_bucket_is_imported_into_a_bucket(tree, zoo):

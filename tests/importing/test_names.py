@@ -70,6 +70,7 @@ def test_a_pattern_says(pattern, path, claim):
         ("{modell}.pt", r"has \{modell\}, expected \{model\}"),
         ("{epoch}/{epoch}.pt", r"has \{epoch\} twice"),
         ("x.pt", "names nothing"),
+        ("{model}{", "has half a pair of braces"),
     ],
 )
 def test_a_pattern_that_is_none_is_refused(pattern, told):

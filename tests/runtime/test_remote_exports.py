@@ -35,9 +35,4 @@ def test_a_bucket_gets_the_files_that_a_disk_gets_and_they_come_back(name, small
     if name == "hub":
         return
     assert main(["import", bucket.root, "--out", str(tmp_path / "run"), *options, *INLINE]) == 0
-    back, zoo = Zoo(str(tmp_path / "run")), Zoo(str(small_run))
-    for weights, expected in zip(back.weights(), zoo.weights(), strict=True):
-        tensors = back.layout.unflatten(weights)  # of safetensors in another order
-        for tensor, values in zoo.layout.unflatten(expected).items():
-            np.testing.assert_array_equal(tensors.pop(tensor), values)
-        assert not tensors
+    np.testing.assert_array_equal(Zoo(str(tmp_path / "run")).weights(), Zoo(str(small_run)).weights())

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.store.bag import UNKNOWN
+from zoo_pipeline.store.moments import last_of_models
 
 LAST = "last"  # of epochs: the last that each model has
 Numbers = tuple[tuple[int, int], ...]  # ranges, both ends included
@@ -24,7 +26,8 @@ class Contents:
         buffers: the file of its buffers, None where there is none.
         buffers_bytes: that it must have.
         model_id: int32[n].
-        epoch: int32[n].
+        epoch: int32[n]; −1: unknown.
+        step: int64[n], optimiser steps; −1: unknown.
     """
 
     shard: str
@@ -33,6 +36,7 @@ class Contents:
     buffers_bytes: int | None
     model_id: NDArray[np.int32]
     epoch: NDArray[np.int32]
+    step: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,16 @@ def numbers(option: str, text: str) -> Numbers:
     return tuple(found)
 
 
-def select(contents: Sequence[Contents], models: str | None = None, epochs: str | None = None) -> list[ChosenRows]:
+def select(
+    contents: Sequence[Contents], models: str | None = None, epochs: str | None = None, *, by_epoch: bool = False
+) -> list[ChosenRows]:
     """The rows of each shard that are asked for; shards without any are left out.
 
     Args:
         contents: of all shards.
         models: numbers and ranges; None for all.
         epochs: likewise, or "last".
+        by_epoch: whether checkpoints must have an epoch; else a step does.
 
     Raises:
         ConfigError: not numbers, a model or epoch that is not there, or no checkpoint has both.
@@ -82,21 +89,23 @@ def select(contents: Sequence[Contents], models: str | None = None, epochs: str 
     """
     ids = np.concatenate([shard.model_id for shard in contents])
     of_ids = np.concatenate([shard.epoch for shard in contents])
+    steps = np.concatenate([shard.step for shard in contents])
     chosen = np.ones(len(ids), dtype=bool)
     if models is not None:
         chosen &= _among("--models", models, ids, "model")
     if epochs is not None and epochs.strip() == LAST:
-        chosen &= of_ids == _last_of(ids, of_ids)
+        chosen &= last_of_models(ids, of_ids, steps)
     elif epochs is not None:
         chosen &= _among("--epochs", epochs, of_ids, "epoch")
     if not chosen.any():
         raise ConfigError(f"--models {models} --epochs {epochs}: no checkpoint of the run is both; choose others")
-    if (np.minimum(ids, of_ids)[chosen] < 0).any():
+    timed = of_ids if by_epoch else np.maximum(of_ids, steps)
+    if (np.minimum(ids, timed)[chosen] < 0).any():
         raise StoreError(
-            "some checkpoints are of a model or epoch that no name says (-1); import them again with --pattern, or "
-            "choose others by --models and --epochs"
+            f"some checkpoints are of a model or {'epoch' if by_epoch else 'epoch and step'} that no name says (-1); "
+            f"import them again with --pattern, or choose others by --models and --epochs"
         )
-    _check_unique(ids[chosen], of_ids[chosen])
+    _check_unique(ids[chosen], of_ids[chosen], np.where(of_ids < 0, steps, UNKNOWN)[chosen])
     pieces = np.split(chosen, np.cumsum([len(shard.model_id) for shard in contents])[:-1])
     return [
         ChosenRows(shard, np.flatnonzero(piece)) for shard, piece in zip(contents, pieces, strict=True) if piece.any()
@@ -116,23 +125,17 @@ def _among(option: str, text: str, there: NDArray[np.int32], noun: str) -> NDArr
     return chosen
 
 
-def _check_unique(ids: NDArray[np.int32], epochs: NDArray[np.int32]) -> None:
-    order = np.lexsort((epochs, ids))
-    ids, epochs = ids[order], epochs[order]
-    twice = np.flatnonzero((np.diff(ids) == 0) & (np.diff(epochs) == 0))
+def _check_unique(ids: NDArray[np.int32], epochs: NDArray[np.int32], steps: NDArray[np.int64]) -> None:
+    """Steps are those of rows without an epoch."""
+    order = np.lexsort((steps, epochs, ids))
+    ids, epochs, steps = ids[order], epochs[order], steps[order]
+    twice = np.flatnonzero((np.diff(ids) == 0) & (np.diff(epochs) == 0) & (np.diff(steps) == 0))
     if len(twice):
+        at = twice[0]
+        when = f"epoch {epochs[at]}" if epochs[at] >= 0 else f"step {steps[at]}"
         raise StoreError(
-            f"the run has two checkpoints of model {ids[twice[0]]} after epoch {epochs[twice[0]]}; choose "
-            f"others by --models and --epochs"
+            f"the run has two checkpoints of model {ids[at]} after {when}; choose others by --models and --epochs"
         )
-
-
-def _last_of(ids: NDArray[np.int32], epochs: NDArray[np.int32]) -> NDArray[np.int32]:
-    """For every row the last epoch of its model."""
-    known, at = np.unique(ids, return_inverse=True)
-    last = np.full(len(known), -1, dtype=np.int32)
-    np.maximum.at(last, at, epochs)
-    return last[at]
 
 
 def _spoken(known: NDArray[np.int32], most: int = 6) -> str:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from zoo_pipeline.exporting.rows import Layouts
+from zoo_pipeline.formats.safe_tensors import ORDER
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.shards import vector_rows
 
@@ -54,8 +55,8 @@ def state_of(
     return state
 
 
-def states_of(layouts: Layouts, table: pa.Table) -> Iterator[tuple[int, int, State]]:
-    """Model, epoch and state dict of every row of a table as of `rows.row_groups`.
+def states_of(layouts: Layouts, table: pa.Table) -> Iterator[tuple[int, int, int, State]]:
+    """Model, epoch, step and state dict of every row of a table as of `rows.row_groups`.
 
     Raises:
         StoreError: a column of vectors holds nulls.
@@ -65,7 +66,7 @@ def states_of(layouts: Layouts, table: pa.Table) -> Iterator[tuple[int, int, Sta
     keys = (table[name].to_pylist() for name in ("model_id", "epoch", "step"))
     for row, (model_id, epoch, step) in enumerate(zip(*keys, strict=True)):
         beside = None if buffers is None else buffers[row]
-        yield model_id, epoch, state_of(layouts, weights[row], beside, step)
+        yield model_id, epoch, step, state_of(layouts, weights[row], beside, step)
 
 
 def encode_torch(state: State) -> bytes:
@@ -75,9 +76,15 @@ def encode_torch(state: State) -> bytes:
     return buffer.getvalue()
 
 
-def encode_safetensors(state: State, metadata: Mapping[str, str]) -> bytes:
-    """The file that `safetensors.torch.load_file` reads; the same bytes for the same state and metadata."""
-    data = safetensors.torch.save(dict(state), dict(metadata))
+def encode_safetensors(state: State, about: Mapping[str, object]) -> bytes:
+    """The file that `safetensors.torch.load_file` reads; the same bytes for the same state and metadata.
+
+    Args:
+        state: the tensors, whose order the metadata keep, as the format does not.
+        about: what else they say, as text.
+    """
+    metadata = {key: str(value) for key, value in about.items()} | {ORDER: json.dumps(list(state))}
+    data = safetensors.torch.save(dict(state), metadata)
     # The library writes metadata in an order that changes from process to process.
     end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
     header = json.loads(data[_LENGTH_BYTES:end])

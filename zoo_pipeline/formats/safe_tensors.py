@@ -15,6 +15,7 @@ from zoo_pipeline.formats.elements import MOST_AXES, float32_values
 from zoo_pipeline.formats.selection import Selection, select
 from zoo_pipeline.formats.state import Described, FileRefused, OpenFile, TensorEntry
 
+ORDER = "tensors"  # a key of our metadata: a JSON list of the names in their order, which the format does not keep
 MOST_HEADER_BYTES = 100_000_000  # as in the package
 _CACHED_BYTES = 256 << 10
 _KINDS = {
@@ -97,7 +98,20 @@ def _described(header: bytes, data_bytes: int) -> Described:
     if at != data_bytes:
         raise FileRefused(f"truncated: the tensors take {at:,} bytes, the file has {data_bytes:,} for them")
     claims = {key: _claim(metadata, key) for key in ("step", "epoch")}
-    return Described(tuple(entry for entry, _, _ in placed), {}, claims["step"], claims["epoch"])
+    entries = _ordered([entry for entry, _, _ in placed], metadata)
+    return Described(tuple(entries), {}, claims["step"], claims["epoch"])
+
+
+def _ordered(entries: list[TensorEntry], metadata: Any) -> list[TensorEntry]:
+    """In the order that the metadata name, if these are the same tensors."""
+    try:
+        order = json.loads(metadata[ORDER])
+        place = {name: at for at, name in enumerate(order)}
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return entries
+    if place.keys() != {entry.name for entry in entries}:
+        return entries
+    return sorted(entries, key=lambda entry: place[entry.name])
 
 
 def _placed(name: str, said: Any, data_bytes: int) -> tuple[TensorEntry, int, int]:

@@ -149,10 +149,10 @@ def _read(
 
 
 def _with_own(row: ImportedRow, state: State) -> ImportedRow:
-    """The row, with what the file itself says of its epoch and step where its name says neither."""
-    if row.epoch >= 0 or row.step >= 0:
-        return row
-    return replace(row, epoch=known_number(state.epoch, MOST_EPOCHS), step=known_number(state.step, MOST_STEPS))
+    """The row, with what the file itself says of its epoch or step where its name does not."""
+    epoch = row.epoch if row.epoch >= 0 else known_number(state.epoch, MOST_EPOCHS)
+    step = row.step if row.step >= 0 else known_number(state.step, MOST_STEPS)
+    return replace(row, epoch=epoch, step=step)
 
 
 def _columns(

@@ -53,6 +53,8 @@ class Pattern:
     def __init__(self, text: str) -> None:
         parts = re.split(r"\{([^{}]*)\}", text)
         named = [part for part in parts[1::2] if part != "*"]
+        if any(brace in part for part in parts[::2] for brace in "{}"):
+            raise ConfigError(f"--pattern {text}: has half a pair of braces; expected such as {{model}}/{{epoch}}.pt")
         for name in named:
             if name not in _FIELDS:
                 raise ConfigError(f"--pattern {text}: has {{{name}}}, expected {{model}}, {{epoch}}, {{step}} or {{*}}")

@@ -14,12 +14,13 @@ from zoo_pipeline.learning.fractions import split_models
 from zoo_pipeline.learning.properties import Properties, Property, property_of, take
 from zoo_pipeline.mistakes import nearest
 from zoo_pipeline.store.bag import UNKNOWN
+from zoo_pipeline.store.moments import last_of_models
 from zoo_pipeline.store.reading import RowGroup
 from zoo_pipeline.store.remedies import GO_ON
 from zoo_pipeline.store.schema import METRIC_NAMES, SCALAR_NAMES
 from zoo_pipeline.zoo import Zoo
 
-Epochs = Sequence[int] | Literal["last"] | None
+Epochs = Sequence[int] | int | Literal["last"] | None
 FINAL = "final_"  # before the name of a metric: the model's last
 
 
@@ -27,7 +28,7 @@ FINAL = "final_"  # before the name of a metric: the model's last
 class Wanted:
     """What a user asks for; see `ZooDataset`."""
 
-    columns: tuple[str, ...]
+    columns: Sequence[str] | str
     epochs: Epochs
     split: str | None
     split_by: Mapping[str, float] | None
@@ -78,7 +79,8 @@ def choose(zoo: Zoo, wanted: Wanted) -> Choice:
         raise StoreError(f"{zoo.root}: was written to while it was opened; open it again")
     model_id = checkpoints["model_id"].to_numpy()
     splits = _splits(zoo, wanted, model_id)
-    keep = _of_epochs(zoo.root, wanted.epochs, model_id, checkpoints["epoch"].to_numpy())
+    epoch, step = (checkpoints[name].to_numpy() for name in ("epoch", "step"))
+    keep = _of_epochs(zoo.root, wanted.epochs, model_id, epoch, step)
     if wanted.split is not None:
         keep &= np.isin(model_id, [each for each, name in splits.items() if name == wanted.split])
     if not wanted.diverged:
@@ -87,7 +89,8 @@ def choose(zoo: Zoo, wanted: Wanted) -> Choice:
     if not len(rows):
         raise ConfigError(f"{zoo.root}: no checkpoint is left by these epochs and this split; ask for others")
     table = checkpoints.take(pa.array(rows))
-    properties = {name: _property(zoo, name, table, splits) for name in wanted.columns}
+    names = [wanted.columns] if isinstance(wanted.columns, str) else wanted.columns
+    properties = {name: _property(zoo, name, table, splits) for name in names}
     return Choice(zoo.root, zoo.spec["spec_hash"], rows, properties, groups, zoo.layout.dimension)
 
 
@@ -116,26 +119,30 @@ def _splits(zoo: Zoo, wanted: Wanted, model_id: NDArray[np.int32]) -> dict[int, 
     return splits
 
 
-def _of_epochs(root: str, epochs: Epochs, model_id: NDArray[np.int32], epoch: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _of_epochs(
+    root: str,
+    epochs: Epochs,
+    model_id: NDArray[np.int32],
+    epoch: NDArray[np.int32],
+    step: NDArray[np.int64],
+) -> NDArray[np.bool_]:
     """bool[rows], which are of these epochs."""
     if epochs is None:
         return np.ones(len(epoch), dtype=bool)
     if isinstance(epochs, str):
         if epochs != "last":
             raise ConfigError(f'epochs: got {epochs!r}{nearest(epochs, ["last"])}; expected numbers, "last" or None')
-        _, models = np.unique(model_id, return_inverse=True)
-        last = np.full(models.max(initial=-1) + 1, -1, dtype=np.int32)
-        np.maximum.at(last, models, epoch)
-        return np.asarray(epoch == last[models])
+        return last_of_models(model_id, epoch, step)
     known = np.unique(epoch)
-    for asked in epochs:
+    several = np.atleast_1d(np.asarray(epochs, dtype=np.int64))
+    for asked in several:
         if asked not in known:
             near = int(known[np.abs(known.astype(np.int64) - asked).argmin()])
             raise ConfigError(
                 f"{root}: has no checkpoint after epoch {asked} (nearest: {near}); "
                 f"expected epochs from {known[0]} to {known[-1]}"
             )
-    return np.isin(epoch, list(epochs))
+    return np.isin(epoch, several)
 
 
 def _property(zoo: Zoo, name: str, table: pa.Table, splits: dict[int, str]) -> Property:

@@ -35,7 +35,7 @@ class ZooDataset(Dataset[Sample]):
     def __init__(
         self,
         run: Zoo | str,
-        columns: Sequence[str] = COLUMNS,
+        columns: Sequence[str] | str = COLUMNS,
         *,
         epochs: Epochs = None,
         split: str | None = None,
@@ -50,7 +50,7 @@ class ZooDataset(Dataset[Sample]):
             run: a run, or its path or URI.
             columns: of the checkpoints or of models.parquet; a metric is the checkpoint's, its model's last one is
                 `final_` and the metric.
-            epochs: numbers, "last" (of each model), or None for all.
+            epochs: one or several numbers, "last" (of each model), or None for all.
             split: the models of this split alone: `train`, `validation` or `test`, or one of `split_by`.
             split_by: fractions of the models by name, in place of the run's own splits.
             split_seed: decides which models those are.
@@ -63,7 +63,7 @@ class ZooDataset(Dataset[Sample]):
             StoreError: the run cannot be read or the cache not written; the cache is damaged or not this run's.
         """
         zoo = Zoo(run) if isinstance(run, str) else run
-        wanted = Wanted(tuple(columns), epochs, split, split_by, split_seed, diverged)
+        wanted = Wanted(columns, epochs, split, split_by, split_seed, diverged)
         self._choice = choose(zoo, wanted)
         self._cache: WeightsCache | None = None
         self.weights: torch.Tensor | None = None

@@ -34,7 +34,7 @@ class ZooStream(IterableDataset[Sample]):
     def __init__(
         self,
         run: Zoo | str,
-        columns: Sequence[str] = COLUMNS,
+        columns: Sequence[str] | str = COLUMNS,
         *,
         epochs: Epochs = None,
         split: str | None = None,
@@ -75,7 +75,7 @@ class ZooStream(IterableDataset[Sample]):
                 f"got batch_size {batch_size}, shuffle_rows {shuffle_rows} and seed {seed}; expected 1, 0, 0 or more"
             )
         zoo = Zoo(run) if isinstance(run, str) else run
-        self._choice = choose(zoo, Wanted(tuple(columns), epochs, split, split_by, split_seed, diverged))
+        self._choice = choose(zoo, Wanted(columns, epochs, split, split_by, split_seed, diverged))
         self._batch_size, self._shuffle_rows, self._seed = batch_size, shuffle_rows, seed
         self._rank = None if rank is None or ranks is None else (rank, ranks)
         self._options: StorageOptions | None = None

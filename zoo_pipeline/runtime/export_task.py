@@ -69,16 +69,17 @@ def _state_files(part: ChosenRows, job: Job) -> Iterator[tuple[str, bytes]]:
     target, spec = job.target, job.spec
     seeds = _seeds(job.models)
     for table in row_groups(Files(job.run), part):
-        for model_id, epoch, state in states_of(job.layouts, table):
+        for model_id, epoch, step, state in states_of(job.layouts, table):
             if target.format == "safetensors":
-                about = {"model_id": model_id, "epoch": epoch, "name": spec["name"], "spec_hash": spec["spec_hash"]}
-                data = encode_safetensors(state, {key: str(value) for key, value in about.items()})
+                about = {"model_id": model_id, "epoch": epoch, "step": step, "name": spec["name"]}
+                data = encode_safetensors(state, {**about, "spec_hash": spec["spec_hash"]})
             else:
                 data = encode_torch(state)
             if target.format == "model-zoos":
                 name = f"{trials.trial_name(model_id, seeds.get(model_id), spec)}/{trials.checkpoint_name(epoch)}"
             else:
-                name = target.file or f"model-{model_id:05d}/epoch-{epoch:04d}{SUFFIX_OF[target.format]}"
+                moment = f"epoch-{epoch:04d}" if epoch >= 0 else f"step-{step:06d}"
+                name = target.file or f"model-{model_id:05d}/{moment}{SUFFIX_OF[target.format]}"
             yield name, data
 
 

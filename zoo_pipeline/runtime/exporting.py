@@ -29,6 +29,7 @@ from zoo_pipeline.store.shards import open_shard, read_footer
 from zoo_pipeline.zoo import Zoo
 
 READING_THREADS = 8  # of ids in shards: waits for disks and networks
+_IDS = ("model_id", "epoch", "step")
 TASK_ROW_GROUPS = 10  # that a task may have in memory, encoded ones among them
 
 
@@ -54,11 +55,12 @@ def contents_of(zoo: Zoo) -> list[Contents]:
     def look(name: str, size: int | None) -> Contents:
         buffers = read_footer(zoo.files, name, size)["buffers"] or {}
         with open_shard(zoo.files, name, size=size) as shard:
-            ids = shard.read(columns=["model_id", "epoch"], use_threads=False)
+            ids = shard.read(columns=list(_IDS), use_threads=False)
         if any(column.null_count for column in ids.columns):
-            raise StoreError(f"{zoo.files.at(name)}: model_id or epoch holds nulls, expected numbers; run zoo verify")
-        model_id, epoch = (ids[column].to_numpy() for column in ("model_id", "epoch"))
-        return Contents(name, size, buffers.get("file"), buffers.get("bytes"), model_id, epoch)
+            raise StoreError(f"{zoo.files.at(name)}: {', '.join(_IDS)}: holds nulls, expected numbers; run zoo verify")
+        return Contents(
+            name, size, buffers.get("file"), buffers.get("bytes"), *(ids[column].to_numpy() for column in _IDS)
+        )
 
     with ThreadPoolExecutor(READING_THREADS) as pool:
         return list(pool.map(look, *zip(*zoo.shard_sizes.items(), strict=True)))

@@ -1,0 +1,62 @@
+"""Which checkpoint of a model is meant, where epochs or only steps are known."""
+
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from zoo_pipeline.counts import plural
+from zoo_pipeline.errors import ConfigError, StoreError
+
+Last = Literal["last"]
+_KEYS = ("model_id", "epoch", "step")
+_MOST_SHOWN = 5
+
+
+def last_of_models(model_id: NDArray[np.int32], epoch: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[n], which rows are of the greatest epoch of their model, and of the greatest step at that epoch.
+
+    Args:
+        model_id: int32[n].
+        epoch: int32[n]; −1: unknown.
+        step: int64[n]; −1: unknown.
+    """
+    order = np.lexsort((step, epoch, model_id))
+    ends = order[np.flatnonzero(np.append(np.diff(model_id[order]) != 0, True))] if len(order) else order
+    _, model = np.unique(model_id, return_inverse=True)
+    last = ends[model]
+    return np.asarray((epoch == epoch[last]) & (step == step[last]))
+
+
+def one_row(root: str, rows: pa.Table, model_id: int, epoch: int | Last | None, step: int | None) -> dict[str, int]:
+    """Model, epoch and step of the one row that is meant.
+
+    Args:
+        root: of the run, for messages.
+        rows: those of the model, and if it is a number, of the epoch.
+        model_id: of the model.
+        epoch: after which, or "last"; None: any.
+        step: after how many optimiser steps; None: any.
+
+    Raises:
+        ConfigError: neither epoch nor step is named.
+        StoreError: there is none, or there are several.
+    """
+    asked = [f"{what} {value}" for what, value in (("epoch", epoch), ("step", step)) if value is not None]
+    if not asked:
+        raise ConfigError(f"{root}: which checkpoint of model {model_id}? name an epoch or a step")
+    if step is not None:
+        rows = rows.filter(pc.equal(rows["step"], step))
+    if epoch == "last" and len(rows):
+        rows = rows.filter(pa.array(last_of_models(*(rows[name].to_numpy() for name in _KEYS))))
+    if not len(rows):
+        raise StoreError(f"{root}: has no checkpoint of model {model_id} after {' and '.join(asked)}")
+    if len(rows) > 1:
+        steps = ", ".join(map(str, rows["step"].to_pylist()[:_MOST_SHOWN]))
+        raise StoreError(
+            f"{root}: has {plural(len(rows), 'checkpoint')} of model {model_id} after {' and '.join(asked)}, "
+            f"of the steps {steps}{', …' if len(rows) > _MOST_SHOWN else ''}; name one by its step"
+        )
+    return {name: int(rows[name][0].as_py()) for name in _KEYS}
