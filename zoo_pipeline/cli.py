@@ -241,7 +241,10 @@ def verify(
     else:
         console.print(status_table(found))
     if found["damaged"] or (found["manifest"] and found["missing"]):
-        print("zoo: the run is not whole; zoo verify RUN --repair trains again what is lost", file=sys.stderr)
+        print("zoo: the run is not whole; zoo verify RUN --repair mends it", file=sys.stderr)
+        raise typer.Exit(1)
+    if repair and not found["complete"]:  # of an import, whose files nobody has here
+        print("zoo: what was damaged is removed; import the same files again with --resume", file=sys.stderr)
         raise typer.Exit(1)
     if not as_json:
         console.print(f"read {plural(found['done'], 'shard')} with every byte: nothing is damaged", soft_wrap=True)

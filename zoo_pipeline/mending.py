@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_pipeline.places import absolute
-from zoo_pipeline.recipes import recorded_config
+from zoo_pipeline.recipes import is_imported, recorded_config
 from zoo_pipeline.workflow import Options, prepare
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def repair(
 ) -> Repaired:
     """Read all of a run, remove what is damaged, and train that and what is missing again.
 
+    Of an imported run it is removed alone: the files that it was made of are not known to be there still.
+
     Args:
         root: the run.
         overrides: changes of the configuration in its spec.json: resources, or where data of one's own lie.
@@ -50,13 +52,16 @@ def repair(
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.runtime.training import train_zoo
     from zoo_pipeline.store.integrity import verify
-    from zoo_pipeline.store.repair import remove_damaged
+    from zoo_pipeline.store.repair import remove_damaged, remove_lost
     from zoo_pipeline.store.rundir import RunDirectory
 
     run = RunDirectory(absolute(root))
     found = verify(run)
     if found["complete"]:
         return Repaired((), None, found)
+    if is_imported(run.spec):
+        remove_lost(run, found)
+        return Repaired((), None, verify(run))
     config = recorded_config(run.spec, overrides, root)
     zoo_plan, dataset, run = prepare(Options(config, root, data_dir=data_dir, resume=True, executor=executor))
     with open_executor(executor, config.resources, address) as opened:

@@ -68,6 +68,12 @@ def load_configs(source: str, overrides: Sequence[str] = ()) -> list[ZooConfig]:
     return configs
 
 
+def is_imported(document: dict[str, Any]) -> bool:
+    """Whether a run, by the content of its spec.json, was imported, so that nothing of it can be trained."""
+    spec = document.get("spec")
+    return isinstance(spec, dict) and "import" in spec
+
+
 def recorded_config(document: dict[str, Any], overrides: Sequence[str], where: str) -> ZooConfig:
     """The configuration of a run that is there, with `a.b=value` overrides.
 
@@ -81,10 +87,6 @@ def recorded_config(document: dict[str, Any], overrides: Sequence[str], where: s
     """
     spec = document.get("spec")
     parts = ("dataset", "model", "training", "population")
-    if isinstance(spec, dict) and "import" in spec:
-        raise ConfigError(
-            f"{where}: was imported, so nothing can be trained again; import the same files with --overwrite"
-        )
     if not isinstance(spec, dict) or not spec.keys() >= set(parts):
         raise ConfigError(
             f"{where}: spec.json does not say what was trained (no {', '.join(parts)}), so nothing can be trained "

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.models import Layout
 from zoo_pipeline.store.bag import Bag
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.plain import plain_rows, read_plain
-from zoo_pipeline.store.rundir import SPEC, RunDirectory
+from zoo_pipeline.store.rundir import SPEC, RunDirectory, why_no_run
 from zoo_pipeline.zoo import Zoo
 
 PARQUET = ".parquet"
@@ -56,9 +55,8 @@ def find_source(given: str, place: str) -> Source:
         (name, f"{given.rstrip('/')}/{name}") for name in names if name.endswith(PARQUET) and not name.startswith(".")
     )
     if not plain:
-        if runs := [name for name in names if files.exists(f"{name}/{SPEC}")]:  # of a recipe, or of several layouts
-            shown = ", ".join(f"{given.rstrip('/')}/{name}" for name in runs[:3])
-            raise StoreError(f"{given}: holds {plural(len(runs), 'run')}, such as {shown}; name one of them")
+        if any(files.exists(f"{name}/{SPEC}") for name in names):
+            raise StoreError(f"{given}: {why_no_run(given, files)}")
         found = f"has no {SPEC} and no *{PARQUET}" if names or files.exists("") else "there is nothing"
         raise StoreError(f"{given}: {found}; expected a run, a folder of Parquet files or one of them")
     return Source(given, place, plain)

@@ -157,6 +157,38 @@ def test_files_with_the_same_tensors_in_another_order_are_of_one_layout(zoo, tmp
             np.testing.assert_array_equal(tensors[name], values)
 
 
+def test_a_damaged_import_is_mended_from_the_same_files(tree, tmp_path, capsys):
+    out = tmp_path / "run"
+    imported(str(tree), "--out", str(out))
+    shard = out / "checkpoints" / "group-00000.parquet"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1])
+    assert main(["import", str(tree), "--out", str(out), "--resume", *INLINE]) == 2
+    assert "zoo verify RUN --repair makes it again" in capsys.readouterr().err
+    assert main(["verify", str(out)]) == 1
+    assert main(["verify", str(out), "--repair", *INLINE]) == 1
+    told = capsys.readouterr()
+    assert "zoo: what was damaged is removed; import the same files again with --resume" in told.err
+    assert "the command that began the run goes on by --resume" in told.out
+    assert not shard.exists()
+    imported(str(tree), "--out", str(out), "--resume")
+    assert shard.read_bytes() == whole
+    assert "imported 24 files, " in capsys.readouterr().out
+    imported(str(tree), "--out", str(out), "--resume")
+    assert "imported 0 files, found 24 done, " in capsys.readouterr().out
+    assert main(["verify", str(out)]) == 0
+
+
+def test_a_folder_of_runs_is_no_run_and_says_so(tree, tmp_path, capsys):
+    torch.save({"weight": torch.randn(3, 4)}, tree / "small.pt")
+    out = tmp_path / "runs"
+    assert main(["import", str(tree), "--out", str(out), *INLINE]) == 0
+    told = f"zoo: {out}: holds 2 runs, such as {out}/d-12, {out}/d-1210; name one of them"
+    for command in ("status", "analyze", "report", "verify"):
+        assert main([command, str(out), *(INLINE if command == "analyze" else [])]) == 2
+        assert told in capsys.readouterr().err
+
+
 def test_a_pattern_that_fits_no_file_is_refused(tree, tmp_path, capsys):
     words = ["import", str(tree), "--out", str(tmp_path / "run"), "--pattern", "{model}-{epoch}.pt", *INLINE]
     assert main(words) == 2

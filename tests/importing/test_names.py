@@ -19,7 +19,23 @@ from zoo_pipeline.importing.names import Claim, Pattern, claims
         ("runs/b/ckpt-15.pt", Claim("runs/b", epoch=15)),
         ("runs/b/resnet18.pt", Claim("runs/b/resnet18")),  # one of a kind: the number may be anything
         ("runs/b/seed3_epoch5.pt", Claim("runs/b/seed3", epoch=5)),
-        ("runs/b/best.pt", Claim("runs/b/best")),
+        ("runs/b/best.pt", Claim("runs/b")),
+        ("runs/b/resnet_best.pt", Claim("runs/b/resnet")),
+        ("runs/b/model_best.pth", Claim("runs/b")),
+        ("runs/b/best_epoch=7.ckpt", Claim("runs/b", epoch=7)),
+        ("runs/b/bestiary.pt", Claim("runs/b/bestiary")),
+        ("runs/a/epoch_3/model.pt", Claim("runs/a", epoch=3)),
+        ("runs/a/step-500/encoder.pt", Claim("runs/a/encoder", step=500)),
+        ("epoch3/model.pt", Claim(".", epoch=3)),
+        ("runs/epoch2/epoch_5.pt", Claim("runs/epoch2", epoch=5)),
+        ("a/lr0.01_epoch03_acc0.5066.pth", Claim("a/lr0.01", epoch=3)),
+        ("a/epoch=6-val_loss=0.14.ckpt", Claim("a", epoch=6)),
+        ("a/epoch=6-step=84-val_acc=0.9100.ckpt", Claim("a", epoch=6, step=84)),
+        ("a/net_loss-1.5e-05.pt", Claim("a")),
+        ("a/floss0.5_3.pt", Claim("a/floss0.5_3")),
+        ("a/lr0.01_epoch3.pth.tar", Claim("a/lr0.01", epoch=3)),
+        ("a/net.epoch3.pt", Claim("a", epoch=3)),
+        ("a/model.safetensors.index.json", Claim("a")),
         ("runs/b/model.pt", Claim("runs/b")),
         ("model.pt", Claim(".")),
         ("a/epoch" + 40 * "9" + ".pt", Claim("a")),
@@ -42,6 +58,22 @@ def test_a_label_that_never_varies_is_part_of_the_models_name():
 def test_a_label_wins_over_a_number_before_it():
     paths = [f"w/seed={seed}_epoch=5.pt" for seed in (1, 2)]
     assert claims(paths) == [Claim(f"w/seed={seed}", epoch=5) for seed in (1, 2)]
+
+
+def test_what_a_word_says_is_of_the_model_beside_it():
+    names = ["run3_epoch12", "run3_epoch13", "run3_best", "run4_epoch1", "run4_last", "best_run3", "7", "last"]
+    assert claims([f"w/{name}.pt" for name in names]) == [
+        Claim("w/run3", epoch=12), Claim("w/run3", epoch=13), Claim("w/run3"), Claim("w/run4", epoch=1),
+        Claim("w/run4"), Claim("w/run3"), Claim("w", epoch=7), Claim("w"),
+    ]  # fmt: skip
+    assert claims(["w/run3_best.pt", "w/run4_best.pt"]) == [Claim("w/run", epoch=3), Claim("w/run", epoch=4)]
+
+
+def test_metrics_that_differ_make_no_models():
+    names = [f"seed{seed}_epoch{epoch:02d}_acc0.{seed}{epoch}1" for seed in (1, 2) for epoch in (3, 4)]
+    assert claims([f"{name}.pth" for name in names]) == [
+        Claim(f"seed{seed}", epoch=epoch) for seed in (1, 2) for epoch in (3, 4)
+    ]
 
 
 def test_folders_are_looked_at_apart():

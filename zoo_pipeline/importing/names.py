@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from zoo_pipeline.errors import ConfigError
+from zoo_pipeline.formats import SUFFIXES
 
 _FOLDERS = (
     (re.compile(r"checkpoint_(\d+)"), "epoch"),  # Ray Tune, as the published zoos have it
@@ -17,11 +18,27 @@ _LABELS = (
     (re.compile(r"(?:^|[^a-z])(?:epoch|ep|e)[=_-]?$", re.IGNORECASE), "epoch"),
     (re.compile(r"(?:^|[^a-z])(?:global_?step|step|iteration|iter|it)[=_-]?$", re.IGNORECASE), "step"),
 )
+# A folder for each checkpoint, whose file may say more of the model.
+_LABELLED_FOLDERS = (
+    (re.compile(r"(?:epoch|ep|e)[=_-]?(\d+)", re.IGNORECASE), "epoch"),
+    (re.compile(r"(?:global_?step|step|iteration|iter|it)[=_-]?(\d+)", re.IGNORECASE), "step"),
+)
+# A measured number, as trackers put it into names: of this checkpoint, and not of its model.
+_METRIC = re.compile(
+    r"(?:^|(?<=[\W_]))(?:(?:best|avg|mean|train|val|valid|validation|eval|test|dev)[_-]?)*"
+    r"(?:loss|acc|accuracy|top[15]|err|error|auc|auroc|f1|iou|miou|m?ap|mse|rmse|mae|nll|ppl|perplexity|psnr|bleu|score|metric)"
+    r"[=_:-]?-?\d+\.\d+(?:e[+-]?\d+)?",
+    re.IGNORECASE,
+)
+# Which of a model's checkpoints it is, without a number.
+_WORD = r"(?:best|last|final|latest|newest|init|initial)"
+_BY_WORD = re.compile(rf"(?:^|(?<=[\W_])){_WORD}(?=[\W_]|$)", re.IGNORECASE)
 # A stem that says what the file is and not of which model, so that the folder does.
 _SAYS_NOTHING = re.compile(
     r"(?:checkpoints?|ckpt|chkpt|cp|models?|pytorch_model|weights|params|state_?dict|net|snapshot|epoch|ep|step|[\W_])*",
     re.IGNORECASE,
 )
+_FORMATS = frozenset((*SUFFIXES, ".tar", ".gz", ".zip", ".index", ".json", ".model", ".weights"))
 _FIELDS = {"model": r"(?P<model>.+?)", "epoch": r"(?P<epoch>\d+)", "step": r"(?P<step>\d+)", "*": r".*?"}
 
 
@@ -84,19 +101,49 @@ def claims(paths: Sequence[str]) -> list[Claim]:
     - Else a file's name does: a number after `epoch`, `ep` or `e`, or after `step` or `iter`; without these, the last
       number in which the names of alike files of a folder differ (`run2_01.pt`, `run2_02.pt`, …). What is left of the
       name, with the folder, is the model. A file without any number says the model alone.
+    - A metric with a decimal point (`acc0.93`, `val_loss=0.14`) says nothing of the model. Neither do `best`, `last`,
+      `final`, `init` and the like: such a file is one more checkpoint of the model that the rest of its name says.
     """
-    found: list[Claim | None] = [None] * len(paths)
-    by_template: dict[tuple[str, str], list[int]] = {}
+    found: list[Claim | None] = [_by_folder(path) for path in paths]
+    alone: dict[tuple[str, str, str], list[int]] = {}
+    stems: dict[int, str] = {}
+    worded: list[int] = []
     for at, path in enumerate(paths):
-        found[at] = _by_folder(path)
         if found[at] is None:
             folder, _, name = path.rpartition("/")
-            by_template.setdefault((folder, re.sub(r"\d+", "0", _stem(name))), []).append(at)
-    for (folder, _), alike in by_template.items():
-        stems = [_stem(paths[at].rpartition("/")[2]) for at in alike]
-        for at, claim in zip(alike, _of_alike(folder, stems), strict=True):
-            found[at] = claim
+            stem = _METRIC.sub("", _stem(name)).strip("-_=. ")
+            stems[at] = _BY_WORD.sub("", stem).strip("-_=. ")
+            if stems[at] != stem:
+                worded.append(at)
+            else:
+                alone.setdefault((folder, _template(stem), ""), []).append(at)
+    _hold(found, alone, stems)
+    models = {claim.model for claim in found if claim is not None}
+    for at in worded:
+        folder = paths[at].rpartition("/")[0]
+        model = _joined(folder, stems[at])
+        if model in models or not any(map(str.isdigit, stems[at])):
+            found[at] = Claim(model)
+    rest: dict[tuple[str, str, str], list[int]] = {}
+    for at in worded:
+        if found[at] is None:
+            word = _BY_WORD.search(paths[at].rpartition("/")[2])
+            key = (paths[at].rpartition("/")[0], _template(stems[at]), word[0] if word else "")
+            rest.setdefault(key, []).append(at)
+    _hold(found, rest, stems)
     return [claim or Claim() for claim in found]
+
+
+def _template(stem: str) -> str:
+    """The same for stems that differ in numbers alone."""
+    return re.sub(r"\d+", "0", stem)
+
+
+def _hold(found: list[Claim | None], groups: dict[tuple[str, str, str], list[int]], stems: dict[int, str]) -> None:
+    """Put the claims of alike files of a folder at their places."""
+    for (folder, *_), alike in groups.items():
+        for at, claim in zip(alike, _of_alike(folder, [stems[at] for at in alike]), strict=True):
+            found[at] = claim
 
 
 def _by_folder(path: str) -> Claim | None:
@@ -106,6 +153,12 @@ def _by_folder(path: str) -> Claim | None:
         if said := pattern.fullmatch(folder):
             number = _number(said[1])
             return Claim(before or ".", number if kind == "epoch" else None, number if kind == "step" else None)
+    for pattern, kind in _LABELLED_FOLDERS:
+        stem = _stem(path.rpartition("/")[2])
+        if (said := pattern.fullmatch(folder)) and not any(map(str.isdigit, stem)):
+            number = _number(said[1])
+            model = _joined(before, stem)
+            return Claim(model, number if kind == "epoch" else None, number if kind == "step" else None)
     return None
 
 
@@ -156,8 +209,8 @@ def _joined(folder: str, model: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """A file's name without its suffixes, as far as they are no numbers: `v1.2.pt` is `v1.2`."""
-    while (cut := name.rfind(".")) > 0 and not name[cut + 1 :].isdigit():
+    """A file's name without what says its format: `lr0.1_v2.pth.tar` is `lr0.1_v2`."""
+    while (cut := name.rfind(".")) > 0 and name[cut:].lower() in _FORMATS:
         name = name[:cut]
     return name
 

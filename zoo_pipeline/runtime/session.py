@@ -43,7 +43,8 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError, RayError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(
-            f"--ray-address {address}: no Ray there ({reason}); start one, or use --ray-address local"
+            f"--ray-address {address}: no Ray there that answers ({reason}); start one, use --ray-address local, or if "
+            f"it asks for a token, export RAY_AUTH_MODE=token"
         ) from None
     try:
         if local:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Protocol
 
+from zoo_pipeline.counts import plural
 from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import FORMAT_VERSION
@@ -100,6 +101,8 @@ class RunDirectory:
         Raises:
             StoreError: it is absent or not one of ours.
         """
+        if not self.files.exists(SPEC):
+            raise StoreError(f"{self.root}: {why_no_run(self.root, self.files)}")
         spec = self._read_json(SPEC)
         if spec.get("format_version") != FORMAT_VERSION:
             raise StoreError(
@@ -178,6 +181,15 @@ class RunDirectory:
         if not isinstance(content, dict):
             raise StoreError(f"{self.files.at(name)}: expected a JSON object; the run is damaged")
         return content
+
+
+def why_no_run(given: str, files: Files) -> str:
+    """What a folder without a spec.json is instead."""
+    runs = [name for name in files.names() if files.exists(f"{name}/{SPEC}")]  # of a recipe, or an import
+    if not runs:
+        return f"has no {SPEC}; is this a run directory?"
+    shown = ", ".join(f"{given.rstrip('/')}/{name}" for name in runs[:3])
+    return f"holds {plural(len(runs), 'run')}, such as {shown}; name one of them"
 
 
 def _is_line(line: Any) -> bool:
