@@ -13,6 +13,7 @@ from zoo_pipeline.data import BUILT_IN, Dataset, loader
 from zoo_pipeline.data.local import SUFFIXES, load_local
 from zoo_pipeline.dataset_facts import DatasetFacts
 from zoo_pipeline.errors import DataError
+from zoo_pipeline.places import in_job
 
 if TYPE_CHECKING:
     from zoo_pipeline.store.filesystem import Files
@@ -87,6 +88,12 @@ def load_dataset(dataset: str, data_dir: Path | None = None) -> Dataset:
     for scheme in _LOCAL:
         dataset = dataset.removeprefix(scheme)
     if "://" not in dataset:
+        is_path = dataset.endswith(SUFFIXES) or os.sep in dataset
+        if in_job() and is_path and not Path(dataset).expanduser().is_absolute() and not Path(dataset).exists():
+            raise DataError(
+                f"{dataset}: no such file or folder in the copy of the code that a job works in, which lacks what "
+                f".gitignore names; give an absolute path that all machines share, or a URI"
+            )
         return loader.load_dataset(dataset, data_dir)
     address = dataset.rstrip("/")
     parent, _, name = address.rpartition("/")

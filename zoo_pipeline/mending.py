@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo_pipeline.data import BUILT_IN
+from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.places import absolute
 from zoo_pipeline.recipes import is_imported, recorded_config
 from zoo_pipeline.workflow import Options, prepare
@@ -63,6 +65,11 @@ def repair(
         remove_lost(run, found)
         return Repaired((), None, verify(run))
     config = recorded_config(run.spec, overrides, root)
+    if config.zoo.dataset == run.spec["spec"]["dataset"] and config.zoo.dataset not in BUILT_IN:
+        raise ConfigError(
+            f"{root}: was trained on data of one's own, of which it keeps the name alone ({config.zoo.dataset}); say "
+            f"where they lie: --set zoo.dataset=PATH"
+        )
     zoo_plan, dataset, run = prepare(Options(config, root, data_dir=data_dir, resume=True, executor=executor))
     with open_executor(executor, config.resources, address) as opened:
         groups = remove_damaged(run, zoo_plan, found)

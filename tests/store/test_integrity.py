@@ -11,6 +11,7 @@ import pytest
 
 from zoo_pipeline import ranges
 from zoo_pipeline.cli import main
+from zoo_pipeline.data import load_dataset
 from zoo_pipeline.errors import UnreachableError
 from zoo_pipeline.store import integrity
 from zoo_pipeline.store.filesystem import Files
@@ -222,6 +223,34 @@ def test_repair_finishes_a_run_without_manifest_and_leaves_its_sound_groups(run,
     assert "groups that were damaged or lost: 2\n" in capsys.readouterr().out
     assert shards_of(run) == before
     assert verified(run)["complete"]
+
+
+def test_repair_asks_for_data_of_ones_own(run, tmp_path, capsys, monkeypatch):
+    digits = load_dataset("digits")
+    images, labels = digits.train_images, digits.train_labels
+    np.savez(
+        tmp_path / "mine.npz",
+        train_images=images[:80], train_labels=labels[:80], test_images=images[80:99], test_labels=labels[80:99],
+    )  # fmt: skip
+    sizes = ["zoo.training.epochs=1", "zoo.population.seeds=2", "resources={stack: 1, threads: 1}"]
+    words = [word for size in sizes for word in ("--set", size)]
+    data = ["--set", f"zoo.dataset={tmp_path / 'mine.npz'}"]
+    out = tmp_path / "own"
+    assert main(["train", "digits-demo", "--out", str(out), "--executor", "inline", *words, *data]) == 0
+    shard = out / "checkpoints" / "group-00000.parquet"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1])
+    repair = ["verify", str(out), "--repair", "--executor", "inline"]
+    capsys.readouterr()
+    assert main(repair) == 2
+    assert (
+        "of which it keeps the name alone (mine); say where they lie: --set zoo.dataset=PATH" in capsys.readouterr().err
+    )
+    assert main([*repair, *data, "--set", "resources={stack: 1, threads: 1}"]) == 0
+    assert shard.read_bytes() == whole
+    monkeypatch.setenv("ZOO_JOB", "jobs/run.py")
+    assert main(["train", "digits-demo", "--out", str(tmp_path / "x"), "--set", "zoo.dataset=mine.npz"]) == 2
+    assert "mine.npz: no such file or folder in the copy of the code that a job works in" in capsys.readouterr().err
 
 
 def test_a_sound_run_is_not_touched_by_repair(run):

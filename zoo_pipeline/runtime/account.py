@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from threading import Event, Thread
 from typing import Any
 
@@ -23,6 +24,7 @@ from zoo_pipeline.store.options import redacted
 from zoo_pipeline.store.pulse import BEAT_EVERY_S, beat, still
 from zoo_pipeline.store.rundir import RunDirectory
 
+_FIRST_BEATS_S = (3.0, 7.0, 20.0)  # after which somebody who looks at once is told something
 ENDS_WITHIN_S = 5.0  # that a beat is waited for which a slow store holds up
 
 
@@ -57,6 +59,7 @@ class Account:
 
     Attributes:
         works: what the tasks did that are over.
+        found: how many groups a task found published by somebody else in the meantime.
         failures: the groups that failed.
     """
 
@@ -67,6 +70,7 @@ class Account:
         self._meter = TrainingMeter(meter, run_tag(run.root), self._tally, models, len(plan.groups) - len(missing))
         self._started = datetime.now(UTC)
         self.works: list[GroupWork] = []
+        self.found = 0
         self.failures: list[GroupFailure] = []
 
     @contextmanager
@@ -103,9 +107,11 @@ class Account:
         number = group.number
         self._tally.end(number)
         self._meter.done(number, result.attempt, result.work)
-        self.works.append(
-            GroupWork(number, len(group.models), result.epochs, result.wall_s, self._tally.retries(number))
-        )
+        retries = self._tally.retries(number)
+        if result.epochs or retries:
+            self.works.append(GroupWork(number, len(group.models), result.epochs, result.wall_s, retries))
+        else:
+            self.found += 1
         forget_failure(self._run, number)
         size = sum(record.bytes for record in result.records)
         log(
@@ -133,7 +139,9 @@ class Account:
 
     def _beat(self, ended: Event) -> None:
         beat(self._run, self._said())
-        while not ended.wait(BEAT_EVERY_S):
+        for wait_s in chain(_FIRST_BEATS_S, repeat(BEAT_EVERY_S)):
+            if ended.wait(wait_s):
+                return
             beat(self._run, self._said())
 
     def _said(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _TRAINING = {"run", "train"}  # commands of zoo, and scripts in jobs/; an analys
 _NEVER_BEGAN = ("RUNTIME_ENV_SETUP_FAILURE", "COMMAND_START_ERROR")  # another attempt would not either
 # RuntimeError: what Ray makes of any other answer than 200, as of a head that is still starting.
 _UNREACHABLE = (OSError, requests.RequestException, ClientError, RuntimeError)
+_WHAT_STAYS = "What is published stays; the same command with --resume goes on"
 _REFUSED, _UNKNOWN, _REPEATED = "status code 4", "status code 404", "already exists"
 
 
@@ -82,31 +83,36 @@ def see_through(submission: Submission) -> int:
     logging.getLogger("ray").setLevel(logging.ERROR)  # which files of the working directory it leaves out
     _connect(submission.address)  # a wrong address is told at once, and not waited for
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    for number in range(submission.resubmit + 1):
-        job = f"{submission.name}-{stamp}-{number}"
-        client = _submitted(submission, number, job)
-        if client is None:
-            _tell(f"no cluster took {job} for {submission.patience_s:.0f} s; given up")
-            return 1
-        words = f"--address {without_secrets(submission.address)} {job}" if submission.address else job
-        _tell(f"submitted {job}; ray job logs -f {words} follows it, ray job stop {words} ends it")
-        code = _followed(submission, client, job)
-        if code is not LOST:
-            _tell(f"{job} {_said(code)}")
-            return code
-        _tell(f"{job} was lost: its cluster, or the machine of its driver, went away")
-    _tell(f"lost {submission.resubmit + 1} times; given up. What is published stays")
+    try:
+        for number in range(submission.resubmit + 1):
+            job = f"{submission.name}-{stamp}-{number}"
+            client = _submitted(submission, number, job)
+            words = f"--address {without_secrets(submission.address)} {job}" if submission.address else job
+            _tell(f"submitted {job}; ray job logs -f {words} follows it, ray job stop {words} ends it")
+            code = _followed(submission, client, job)
+            if code is not LOST:
+                _tell(f"{job} {_said(code)}")
+                return code
+            _tell(f"{job} was lost: its cluster, or the machine of its driver, went away")
+        _tell(f"lost {submission.resubmit + 1} times; given up. {_WHAT_STAYS}")
+    except _NoClusterError:
+        _tell(f"no cluster answered for {submission.patience_s:.0f} s; given up. {_WHAT_STAYS}")
     return 1
 
 
-def _submitted(submission: Submission, number: int, job: str) -> JobSubmissionClient | None:
-    """Submit an attempt to a cluster that may still be coming up; None where it takes no job.
+class _NoClusterError(Exception):
+    """No cluster answers for as long as one is waited for."""
+
+
+def _submitted(submission: Submission, number: int, job: str) -> JobSubmissionClient:
+    """Submit an attempt to a cluster that may still be coming up.
 
     Raises:
         ConfigError: the cluster, or Ray's client, says that this job is none.
     """
     command, told, ends = shlex.join(submission.attempt(number)), False, time.monotonic() + submission.patience_s
-    while (client := _connected(submission)) is not None:
+    while True:
+        client = _connected(submission, ends)
         try:
             client.submit_job(entrypoint=command, runtime_env=submission.runtime_env, submission_id=job)
             return client
@@ -116,12 +122,11 @@ def _submitted(submission: Submission, number: int, job: str) -> JobSubmissionCl
             if isinstance(error, ValueError) or _REFUSED in str(error):
                 raise ConfigError(f"{job}: cannot be submitted ({_first_line(error)})") from None
             if time.monotonic() > ends:
-                return None
+                raise _NoClusterError from None
             if not told:
                 _tell(f"{job} cannot be submitted yet ({_first_line(error)}); trying again")
             told = True
             time.sleep(POLL_S)
-    return None
 
 
 def _followed(submission: Submission, client: JobSubmissionClient, job: str) -> int | None:
@@ -141,17 +146,20 @@ def _followed(submission: Submission, client: JobSubmissionClient, job: str) -> 
 
 
 def _asked_again(submission: Submission, job: str) -> tuple[JobSubmissionClient, JobInfo] | None:
-    """What a cluster that answers again says of a job; None: none does, or another one, which never heard of it."""
+    """What a cluster that answers again says of a job; None: it is another one, which never heard of it."""
     ends = time.monotonic() + submission.patience_s
+    _tell(f"the cluster of {job} does not answer; asking again for up to {submission.patience_s:.0f} s")
     time.sleep(POLL_S)
-    while (client := _connected(submission)) is not None:
+    while True:
+        client = _connected(submission, ends)
         try:
             return client, client.get_job_info(job)
         except _UNREACHABLE as error:
-            if _UNKNOWN in str(error) or time.monotonic() > ends:
+            if _UNKNOWN in str(error):
                 return None
+            if time.monotonic() > ends:
+                raise _NoClusterError from None
             time.sleep(POLL_S)
-    return None
 
 
 class _Log:
@@ -221,15 +229,18 @@ def _connect(address: str | None) -> JobSubmissionClient:
         ) from None
 
 
-def _connected(submission: Submission) -> JobSubmissionClient | None:
-    """A client, of a cluster that may be away for a while; None where it stays away."""
-    ends = time.monotonic() + submission.patience_s
+def _connected(submission: Submission, ends: float) -> JobSubmissionClient:
+    """A client, of a cluster that may be away until then by the monotonic clock.
+
+    Raises:
+        _NoClusterError: it stays away.
+    """
     while True:
         try:
             return _connect(submission.address)
         except ConfigError:
             if time.monotonic() > ends:
-                return None
+                raise _NoClusterError from None
             time.sleep(POLL_S)
 
 

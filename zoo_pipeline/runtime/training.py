@@ -1,5 +1,6 @@
 """The training job: every group that is not there yet is trained in a task and published by it."""
 
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def train_zoo(plan: Plan, dataset: Dataset | PlannedDataset, run: RunDirectory, 
         complete(run, plan, records)
     return TrainingReport(
         trained=len(account.works),
-        found=len(plan.groups) - len(missing),
+        found=len(plan.groups) - len(missing) + account.found,
         diverged_models=diverged,
         failures=tuple(account.failures),
         groups=tuple(sorted(account.works, key=lambda work: work.group)),
@@ -113,12 +114,12 @@ def _split_done(plan: Plan, run: RunDirectory) -> tuple[list[Group], list[ShardR
 
 
 def _in_turn(run: RunDirectory, missing: list[Group]) -> list[Group]:
-    """The order of the groups: beside another driver from the end, so that the two meet and do not go side by side."""
+    """The order of the groups: beside other drivers a random one, so that no two of them go side by side."""
     said = pulse(run) if missing else None
     if said is None or said["lost"]:
         return missing
-    tell_line("training", f"{said['driver']} was at work here {said['age_s']:.0f} s ago; beginning with the last group")
-    return missing[::-1]
+    tell_line("training", f"{said['driver']} was at work here {said['age_s']:.0f} s ago; the groups are shared with it")
+    return random.sample(missing, len(missing))
 
 
 def _task(plan: Plan, run: RunDirectory, group: Group, engine: dict[str, Any], dataset_sha256: str) -> GroupTask:
