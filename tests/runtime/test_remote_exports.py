@@ -32,7 +32,5 @@ def test_a_bucket_gets_the_files_that_a_disk_gets_and_they_come_back(name, small
     assert bucket.proxy.injected.total() == len(PASSING)
     here = Files(str(tmp_path / "out"))
     assert {path: files.read(path) for path in files.below()} == {path: here.read(path) for path in here.below()}
-    if name == "hub":
-        return
     assert main(["import", bucket.root, "--out", str(tmp_path / "run"), *options, *INLINE]) == 0
     np.testing.assert_array_equal(Zoo(str(tmp_path / "run")).weights(), Zoo(str(small_run)).weights())

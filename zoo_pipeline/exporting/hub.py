@@ -14,6 +14,7 @@ from zoo_pipeline.exporting.rows import Layouts
 from zoo_pipeline.exporting.selection import ChosenRows
 from zoo_pipeline.ranges import SHARD_BYTES
 from zoo_pipeline.store.schema import (
+    LAYOUT_KEY,
     LEAF,
     METRIC_NAMES,
     ROW_GROUP_BYTES,
@@ -87,7 +88,7 @@ def data_files(
 
 
 def hub_schema(models: pa.Schema, layouts: Layouts) -> pa.Schema:
-    """The columns of the dataset: a checkpoint's, its model's, and last the vectors."""
+    """The columns of the dataset: a checkpoint's, its model's, and last the vectors; with the layout as metadata."""
     of_models = [
         field.with_name(_column_of(field.name))
         for field in models
@@ -96,7 +97,7 @@ def hub_schema(models: pa.Schema, layouts: Layouts) -> pa.Schema:
     vectors = [checkpoint_schema(layouts.weights).field("weights")]
     if layouts.buffers is not None:
         vectors.append(buffers_schema(layouts.buffers).field("buffers"))
-    return pa.schema([*SCALARS, *of_models, *vectors])
+    return pa.schema([*SCALARS, *of_models, *vectors], metadata={LAYOUT_KEY: layouts.weights.to_json().encode()})
 
 
 def joined(table: pa.Table, models: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from zoo_pipeline.importing.group import ImportedShard
 from zoo_pipeline.importing.plan import ImportPlan
-from zoo_pipeline.importing.trials import OF_AN_IMPORT, TrialNotes
+from zoo_pipeline.importing.trials import OF_AN_IMPORT, OWN, TrialNotes
+from zoo_pipeline.splits import SPLITS
 from zoo_pipeline.store.schema import METRIC_NAMES
 from zoo_pipeline.store.schema import MODELS as MODELS_SCHEMA
 
@@ -36,7 +37,7 @@ def models_table(plan: ImportPlan, shards: Sequence[ImportedShard]) -> pa.Table:
         "model_key": pa.array([plan.key(model_id) for model_id in ids], pa.string()),
         "group": pa.array([first_group[model_id] for model_id in ids], pa.int32()),
         "name": pa.array([plan.models[model_id] for model_id in ids], pa.string()),
-        "split": pa.array([plan.splits[model_id] for model_id in ids], pa.string()),
+        "split": pa.array([_split(plan, trials, model_id) for model_id in ids], pa.string()),
     }
     names = {name: None for model_id in ids if model_id in trials for name in trials[model_id].hyperparameters}
     for name in names:
@@ -46,6 +47,12 @@ def models_table(plan: ImportPlan, shards: Sequence[ImportedShard]) -> pa.Table:
     for name in METRIC_NAMES:
         columns[name] = pa.array([last[model_id][1][name] for model_id in ids], MODELS_SCHEMA.field(name).type)
     return pa.table(columns)
+
+
+def _split(plan: ImportPlan, trials: dict[int, TrialNotes], model_id: int) -> str:
+    """That of the run that was exported, where it is one of ours; else the plan's."""
+    said = trials[model_id].hyperparameters.get(f"{OWN}split") if model_id in trials else None
+    return said if isinstance(said, str) and said in dict(SPLITS) else plan.splits[model_id]
 
 
 def typed(values: Sequence[Any]) -> pa.Array:

@@ -111,8 +111,11 @@ class ImportPlan:
 
     @cached_property
     def splits(self) -> list[str]:
-        """Train, validation or test for every model, in the same shares as of a trained zoo."""
-        return splits([self.key(model_id) for model_id in range(len(self.models))])
+        """Train, validation or test for every model, in the same shares as of a trained zoo.
+
+        By the model's name alone: the same models are in the same splits from wherever they are imported.
+        """
+        return splits([digest({"model": name}) for name in self.models])
 
 
 def plan_import(
