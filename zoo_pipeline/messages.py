@@ -50,6 +50,9 @@ def tell_import(report: "ImportReport") -> None:
     if report.identical:
         told += f"; {report.identical:,} have the weights of another"
     console.print(told, soft_wrap=True)
+    if report.troubles:
+        more = f", and {len(report.troubles) - 1:,} more" if len(report.troubles) > 1 else ""
+        print(f"zoo: {report.troubles[0]}{more}: what it says beyond that is not known", file=sys.stderr)
     if report.refused:
         reasons = Counter(why.partition(":")[0] for _, why in report.refused)
         parts = [f"{times:,} {why}" for why, times in reasons.most_common(3)]

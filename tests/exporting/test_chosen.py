@@ -69,12 +69,15 @@ def test_steps_stand_for_epochs_that_nobody_knows():
     assert [part.rows.tolist() for part in select(run, epochs="last")] == [[1, 2]]
     with pytest.raises(StoreError, match=r"of a model or epoch that no name says \(-1\)"):
         select(run, by_epoch=True)
-    with pytest.raises(StoreError, match="two checkpoints of model 0 after step 500; choose others"):
-        select([*run, replace(contents("b", (0, -1)), step=np.array([500]))])
+    twice = select([*run, replace(contents("b", (0, -1)), step=np.array([500]))])
+    assert [part.copies.tolist() for part in twice] == [[0, 0, 0], [1]]
     with pytest.raises(StoreError, match="of a model or epoch and step that no name says"):
         select([contents("a", (0, -1))])
 
 
-def test_a_checkpoint_that_is_there_twice_is_refused():
-    with pytest.raises(StoreError, match="two checkpoints of model 2 after epoch 1"):
-        select([*RUN, contents("c", (2, 1))])
+def test_a_checkpoint_that_is_there_twice_is_numbered_or_refused():
+    run = [*RUN, contents("c", (2, 1), (2, 1), (0, 7))]
+    assert [part.copies.tolist() for part in select(run)] == [[0] * 6, [0, 0], [1, 2, 0]]
+    assert [part.copies.tolist() for part in select(run, "2")] == [[0, 0], [1, 2]]
+    with pytest.raises(StoreError, match="two checkpoints of model 2 after epoch 1; choose others"):
+        select(run, by_epoch=True)

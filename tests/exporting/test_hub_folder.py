@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from zoo_pipeline.cli import main
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting import hub
@@ -98,6 +99,19 @@ def test_the_cards_numbers_are_the_datas(folder, small_run):
         (tensor.name, tensor.offset, tensor.size) for tensor in Zoo(str(small_run)).layout.tensors
     ]
     assert "selection" not in text
+
+
+def test_the_card_of_an_imported_run_claims_nothing_of_its_own(small_run, tmp_path):
+    tree, run, out = tmp_path / "tree", tmp_path / "run", tmp_path / "out"
+    inline = ["--executor", "inline"]
+    assert main(["export", str(small_run), "--to", str(tree), "--format", "model-zoos", *inline]) == 0
+    assert main(["import", str(tree), "--out", str(run), *inline]) == 0
+    assert main(["export", str(run), "--to", str(out), "--format", "hub", *inline]) == 0
+    text = (out / CARD).read_text()
+    assert "| `train_loss` | float |  | as the files say that were imported |" in text
+    assert "by a hash of the names |" in text
+    assert "has the same key in every run" not in text
+    assert "cross-entropy" not in text
 
 
 def test_the_cards_code_runs_and_reads_the_first_checkpoint(folder, load, capsys, small_run):

@@ -189,6 +189,14 @@ def test_a_folder_of_runs_is_no_run_and_says_so(tree, tmp_path, capsys):
         assert told in capsys.readouterr().err
 
 
+def test_a_cut_result_is_told_with_its_trial(tree, tmp_path, capsys):
+    place = tree / "experiment" / "NN_tune_trainable_00003" / "result.json"
+    place.write_bytes(place.read_bytes()[:-5])
+    imported(str(tree), "--out", str(tmp_path / "run"))
+    assert account(tmp_path / "run")["troubles"]["listed"] == [f"{place}: line 4 is no JSON"]
+    assert f"zoo: {place}: line 4 is no JSON: what it says beyond" in capsys.readouterr().err
+
+
 def test_a_pattern_that_fits_no_file_is_refused(tree, tmp_path, capsys):
     words = ["import", str(tree), "--out", str(tmp_path / "run"), "--pattern", "{model}-{epoch}.pt", *INLINE]
     assert main(words) == 2
@@ -397,6 +405,29 @@ def test_checkpoints_of_steps_are_told_apart_by_them(zoo, tmp_path, capsys):
     np.testing.assert_array_equal(back.weights(), found.weights())
     assert main(["export", run, "--to", str(tmp_path / "tree"), *EXPORTED]) == 2
     assert "some checkpoints are of a model or epoch that no name says (-1)" in capsys.readouterr().err
+
+
+def test_copies_beside_checkpoints_are_of_their_model_and_go_out_with_it(zoo, tmp_path, capsys):
+    """As Lightning leaves them: `last.ckpt` has the weights of the last epoch, and says so within."""
+    folder = tmp_path / "lightning"
+    folder.mkdir()
+    for epoch, weights in enumerate(zoo.weights([0])):
+        said = {"state_dict": state(zoo, weights), "epoch": epoch, "global_step": 23 * epoch}
+        torch.save(said, folder / f"epoch={epoch}-val_loss=0.{9 - epoch}1.ckpt")
+    shutil.copy(folder / "epoch=3-val_loss=0.61.ckpt", folder / "last.ckpt")
+    found = imported(str(folder), "--out", str(tmp_path / "run"))
+    rows = found.checkpoints()
+    assert rows["model_id"].to_pylist() == [0] * 5
+    assert rows["epoch"].to_pylist() == [0, 1, 2, 3, 3]
+    assert rows["step"].to_pylist() == [0, 23, 46, 69, 69]
+    assert main(["analyze", str(tmp_path / "run"), *INLINE]) == 0
+    assert re.search(r"models as their names say +1 of 1", capsys.readouterr().out)
+    assert (
+        main(["export", str(tmp_path / "run"), "--to", str(tmp_path / "out"), "--format", "state-dict", *INLINE]) == 0
+    )
+    assert sorted(path.name for path in (tmp_path / "out" / "model-00000").iterdir()) == [
+        *(f"epoch-{epoch:04d}.pt" for epoch in range(3)), "epoch-0003-again-1.pt", "epoch-0003.pt",
+    ]  # fmt: skip
 
 
 def test_what_lies_in_a_bucket_is_imported_into_a_bucket(tree, zoo):

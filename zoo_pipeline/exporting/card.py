@@ -12,12 +12,13 @@ from zoo_pipeline.counts import plural
 from zoo_pipeline.exporting.hub import DATA, FINAL
 from zoo_pipeline.exporting.rows import Layouts
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.store.columns import BUFFERS, CHECKPOINT_COLUMNS, MODEL_COLUMNS, Column
+from zoo_pipeline.store.columns import BUFFERS, CHECKPOINT_COLUMNS, IMPORTED_COLUMNS, MODEL_COLUMNS, Column
 
 CARD = "README.md"
 UNKNOWN = "unknown"
 _SIZES = (10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9)
 _UNDESCRIBED = Column("", "as whoever made the run has it in models.parquet")
+_OF_THE_SOURCE = Column("", "as the files say that were imported")
 _MOST_TENSORS = 200  # that are listed
 
 
@@ -58,6 +59,12 @@ class Facts:
         return sum(split.rows for split in self.splits.values())
 
     @property
+    def imported(self) -> bool:
+        """Whether the run was made of files from elsewhere."""
+        spec = self.spec.get("spec")
+        return isinstance(spec, Mapping) and "import" in spec
+
+    @property
     def models(self) -> int:
         """Number of models."""
         return sum(split.models for split in self.splits.values())
@@ -81,7 +88,10 @@ def card(facts: Facts) -> str:
         ),
         "All checkpoints of a model are in one split.",
         "## Columns",
-        _table(("column", "type", "unit", "meaning"), [_column_row(field) for field in facts.schema]),
+        _table(
+            ("column", "type", "unit", "meaning"),
+            [_column_row(field, facts) for field in facts.schema],
+        ),
         "## How it was made",
         _made(facts.spec),
         "## How to read it",
@@ -137,8 +147,10 @@ def _counts(facts: Facts) -> str:
     return told
 
 
-def _column_row(field: pa.Field) -> tuple[str, ...]:
-    if field.name == "buffers":
+def _column_row(field: pa.Field, facts: Facts) -> tuple[str, ...]:
+    if facts.imported:
+        column = IMPORTED_COLUMNS.get(field.name, _OF_THE_SOURCE)
+    elif field.name == "buffers":
         column = BUFFERS
     elif field.name in CHECKPOINT_COLUMNS:
         column = CHECKPOINT_COLUMNS[field.name]

@@ -41,10 +41,17 @@ class Contents:
 
 @dataclass(frozen=True)
 class ChosenRows:
-    """The chosen rows of one shard: int64[k], ascending, at least one."""
+    """The chosen rows of one shard, at least one.
+
+    Attributes:
+        contents: of the shard.
+        rows: int64[k], ascending.
+        copies: int64[k], how many rows of the same model and moment come before; None: none anywhere.
+    """
 
     contents: Contents
     rows: NDArray[np.int64]
+    copies: NDArray[np.int64] | None = None
 
     @property
     def models(self) -> NDArray[np.int32]:
@@ -81,7 +88,7 @@ def select(
         contents: of all shards.
         models: numbers and ranges; None for all.
         epochs: likewise, or "last".
-        by_epoch: whether checkpoints must have an epoch; else a step does.
+        by_epoch: whether checkpoints must have an epoch, each another; else a step does, and there may be several.
 
     Raises:
         ConfigError: not numbers, a model or epoch that is not there, or no checkpoint has both.
@@ -105,11 +112,17 @@ def select(
             f"some checkpoints are of a model or {'epoch' if by_epoch else 'epoch and step'} that no name says (-1); "
             f"import them again with --pattern, or choose others by --models and --epochs"
         )
-    _check_unique(ids[chosen], of_ids[chosen], np.where(of_ids < 0, steps, UNKNOWN)[chosen])
-    pieces = np.split(chosen, np.cumsum([len(shard.model_id) for shard in contents])[:-1])
-    return [
-        ChosenRows(shard, np.flatnonzero(piece)) for shard, piece in zip(contents, pieces, strict=True) if piece.any()
-    ]
+    copies = np.zeros(len(ids), dtype=np.int64)
+    copies[chosen] = _copies(ids[chosen], of_ids[chosen], np.where(of_ids < 0, steps, UNKNOWN)[chosen])
+    if by_epoch and copies.any():
+        at = np.flatnonzero(copies)[0]
+        raise StoreError(
+            f"the run has two checkpoints of model {ids[at]} after epoch {of_ids[at]}; choose others by --models and "
+            f"--epochs"
+        )
+    ends = np.cumsum([len(shard.model_id) for shard in contents])[:-1]
+    pieces = zip(contents, np.split(chosen, ends), np.split(copies, ends), strict=True)
+    return [ChosenRows(shard, np.flatnonzero(piece), of[piece]) for shard, piece, of in pieces if piece.any()]
 
 
 def _among(option: str, text: str, there: NDArray[np.int32], noun: str) -> NDArray[np.bool_]:
@@ -125,17 +138,14 @@ def _among(option: str, text: str, there: NDArray[np.int32], noun: str) -> NDArr
     return chosen
 
 
-def _check_unique(ids: NDArray[np.int32], epochs: NDArray[np.int32], steps: NDArray[np.int64]) -> None:
-    """Steps are those of rows without an epoch."""
+def _copies(ids: NDArray[np.int32], epochs: NDArray[np.int32], steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For every row, how many of the same model and moment come before it; steps are those of rows without an epoch."""
     order = np.lexsort((steps, epochs, ids))
-    ids, epochs, steps = ids[order], epochs[order], steps[order]
-    twice = np.flatnonzero((np.diff(ids) == 0) & (np.diff(epochs) == 0) & (np.diff(steps) == 0))
-    if len(twice):
-        at = twice[0]
-        when = f"epoch {epochs[at]}" if epochs[at] >= 0 else f"step {steps[at]}"
-        raise StoreError(
-            f"the run has two checkpoints of model {ids[at]} after {when}; choose others by --models and --epochs"
-        )
+    keys = np.stack([ids[order], epochs[order], steps[order]])
+    begins = np.flatnonzero(np.append(True, (np.diff(keys) != 0).any(axis=0)))
+    copies = np.empty(len(ids), dtype=np.int64)
+    copies[order] = np.arange(len(ids)) - np.repeat(begins, np.diff(np.append(begins, len(ids))))
+    return copies
 
 
 def _spoken(known: NDArray[np.int32], most: int = 6) -> str:

@@ -234,7 +234,9 @@ def _diverged(table: pa.Table) -> list[int]:
 
 
 def _trial(origin: FileOrigin, folder: str, present: frozenset[str], epochs: frozenset[int]) -> TrialNotes:
-    return read_trial(lambda name: origin.read(f"{folder}/{name}" if folder != "." else name), present, epochs)
+    beside = "" if folder == "." else f"{folder}/"
+    notes = read_trial(lambda name: origin.read(f"{beside}{name}"), present, epochs)
+    return replace(notes, troubles=tuple(shown(origin, f"{beside}{trouble}") for trouble in notes.troubles))
 
 
 def shown(origin: FileOrigin, name: str) -> str:

@@ -68,6 +68,7 @@ def _state_files(part: ChosenRows, job: Job) -> Iterator[tuple[str, bytes]]:
     """Name and content of the file of every checkpoint."""
     target, spec = job.target, job.spec
     seeds = _seeds(job.models)
+    copies = iter(() if part.copies is None else part.copies.tolist())
     for table in row_groups(Files(job.run), part):
         for model_id, epoch, step, state in states_of(job.layouts, table):
             if target.format == "safetensors":
@@ -78,7 +79,9 @@ def _state_files(part: ChosenRows, job: Job) -> Iterator[tuple[str, bytes]]:
             if target.format == "model-zoos":
                 name = f"{trials.trial_name(model_id, seeds.get(model_id), spec)}/{trials.checkpoint_name(epoch)}"
             else:
+                copy = next(copies, 0)
                 moment = f"epoch-{epoch:04d}" if epoch >= 0 else f"step-{step:06d}"
+                moment += f"-again-{copy}" if copy else ""
                 name = target.file or f"model-{model_id:05d}/{moment}{SUFFIX_OF[target.format]}"
             yield name, data
 

@@ -46,6 +46,7 @@ class ImportReport:
         runs: one for every layout.
         refused: files that could not be read, and why.
         found: how many of the files had been imported before, where an import goes on.
+        troubles: what could not be read of hyperparameters and metrics.
         identical: how many files have the weights of an earlier one.
         account: where import.json lies.
         wall_s: how long it took.
@@ -54,6 +55,7 @@ class ImportReport:
     runs: tuple[ImportedRun, ...]
     refused: list[tuple[str, str]]
     found: int
+    troubles: list[str]
     identical: int
     account: str
     wall_s: float
@@ -108,7 +110,7 @@ def import_files(
     if not any(shard.record.rows for shard in everything):
         raise StoreError(why_nothing(origins, listing, refused + lost))
     refused += [lost for shard in everything for lost in shard.refused]
-    same = identical(everything)
+    same, troubles = identical(everything), sorted(_troubles(everything))
     runs = tuple(
         ImportedRun(root, plan.layout, len(plan.models), sum(shard.record.rows for shard in shards[root]))
         for root, plan in zip(roots, plans, strict=True)
@@ -126,7 +128,7 @@ def import_files(
         "unreadable": listed([{"file": file, "why": why} for file, why in refused]),
         "identical": listed(same),
         "left_out": listed(left_out(everything)),
-        "troubles": listed(sorted(_troubles(everything))),
+        "troubles": listed(troubles),
         "links_not_followed": listed(listing.links),
         "passed_over": dict(sorted(listing.passed_over.items())),
     }
@@ -138,6 +140,7 @@ def import_files(
         runs=runs,
         refused=refused,
         found=sum(shard.record.rows for shard in everything if shard.resumed),
+        troubles=troubles,
         identical=sum(len(files) - 1 for files in same),
         account=files.at(ACCOUNT),
         wall_s=time.perf_counter() - started,

@@ -61,4 +61,16 @@ MODEL_COLUMNS = {
     "parent_epoch": Column("epochs", "the checkpoint it continues from; null so far"),
     "status": Column("", "`ok` or `diverged`"),
 }
+# Of imported runs, where nobody here measured or numbered anything; other columns are as their source has them.
+IMPORTED_COLUMNS = {
+    "model_id": Column("", "number of the model within the run, from 0, in the order of the names"),
+    "epoch": Column("epochs", "as the names or files say; -1 where they do not"),
+    "step": Column("steps", "optimiser steps, as the names or files say; -1 where they do not"),
+    "weights": CHECKPOINT_COLUMNS["weights"],
+    "model_key": Column("", "32 hexadecimal digits, of the sources and the name"),
+    "group": Column("", "the shard that it begins in"),
+    "name": Column("", "what the names of the files call the model"),
+    "split": Column("", "`train`, `validation` or `test`, for learning *about* models; by a hash of the names"),
+    "status": Column("", "`diverged` where a weight is not finite, else `ok`"),
+}
 BUFFERS = Column("", "all buffers, such as BatchNorm's running statistics, in the order of their layout")
