@@ -241,10 +241,7 @@ def verify(
     else:
         console.print(status_table(found))
     if found["damaged"] or (found["manifest"] and found["missing"]):
-        print("zoo: the run is not whole; zoo verify RUN --repair mends it", file=sys.stderr)
-        raise typer.Exit(1)
-    if repair and not found["complete"]:  # of an import, whose files nobody has here
-        print("zoo: what was damaged is removed; import the same files again with --resume", file=sys.stderr)
+        print(f"zoo: the run is not whole; {mending.how_to_mend(run)}", file=sys.stderr)
         raise typer.Exit(1)
     if not as_json:
         console.print(f"read {plural(found['done'], 'shard')} with every byte: nothing is damaged", soft_wrap=True)

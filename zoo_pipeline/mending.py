@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from zoo_pipeline.data import BUILT_IN
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.places import absolute
-from zoo_pipeline.recipes import is_imported, recorded_config
+from zoo_pipeline.recipes import recorded_config
 from zoo_pipeline.workflow import Options, prepare
 
 if TYPE_CHECKING:
     from zoo_pipeline.runtime.training import TrainingReport
+
+
+IMPORT_AGAIN = "import the same files again with --resume, which makes again what is damaged"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,13 @@ class Repaired:
     found: dict[str, Any]
 
 
+def how_to_mend(root: str) -> str:
+    """What helps where a run is not whole, a clause."""
+    from zoo_pipeline.store.rundir import RunDirectory, is_imported
+
+    return IMPORT_AGAIN if is_imported(RunDirectory(absolute(root)).spec) else "zoo verify RUN --repair makes it again"
+
+
 def repair(
     root: str,
     overrides: Sequence[str] = (),
@@ -38,8 +48,6 @@ def repair(
     address: str | None = None,
 ) -> Repaired:
     """Read all of a run, remove what is damaged, and train that and what is missing again.
-
-    Of an imported run it is removed alone: the files that it was made of are not known to be there still.
 
     Args:
         root: the run.
@@ -54,18 +62,17 @@ def repair(
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.runtime.training import train_zoo
     from zoo_pipeline.store.integrity import verify
-    from zoo_pipeline.store.repair import remove_damaged, remove_lost
-    from zoo_pipeline.store.rundir import RunDirectory
+    from zoo_pipeline.store.repair import remove_damaged
+    from zoo_pipeline.store.rundir import RunDirectory, is_imported
 
     run = RunDirectory(absolute(root))
     found = verify(run)
     if found["complete"]:
         return Repaired((), None, found)
     if is_imported(run.spec):
-        remove_lost(run, found)
-        return Repaired((), None, verify(run))
+        raise ConfigError(f"{root}: was imported, so nothing of it can be trained again; {IMPORT_AGAIN}")
     config = recorded_config(run.spec, overrides, root)
-    if config.zoo.dataset == run.spec["spec"]["dataset"] and config.zoo.dataset not in BUILT_IN:
+    if config.zoo.dataset not in BUILT_IN and not any("dataset" in override for override in overrides):
         raise ConfigError(
             f"{root}: was trained on data of one's own, of which it keeps the name alone ({config.zoo.dataset}); say "
             f"where they lie: --set zoo.dataset=PATH"

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from zoo_pipeline.runtime.importing import ImportReport
     from zoo_pipeline.runtime.training import TrainingReport
 
-console = Console(highlight=False, markup=False)
+# What is no terminal has no width: a line that is folded in a file or a pipe is two.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 500
+console = Console(highlight=False, markup=False, width=_WIDTH)
 
 
 def tell_training(result: "TrainingReport") -> None:

@@ -68,12 +68,6 @@ def load_configs(source: str, overrides: Sequence[str] = ()) -> list[ZooConfig]:
     return configs
 
 
-def is_imported(document: dict[str, Any]) -> bool:
-    """Whether a run, by the content of its spec.json, was imported, so that nothing of it can be trained."""
-    spec = document.get("spec")
-    return isinstance(spec, dict) and "import" in spec
-
-
 def recorded_config(document: dict[str, Any], overrides: Sequence[str], where: str) -> ZooConfig:
     """The configuration of a run that is there, with `a.b=value` overrides.
 

@@ -24,7 +24,7 @@ from zoo_pipeline.store.bag import Bag, named
 from zoo_pipeline.store.moments import Last, one_row
 from zoo_pipeline.store.reading import CheckpointFiles
 from zoo_pipeline.store.remedies import GO_ON
-from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
+from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory, is_imported
 from zoo_pipeline.store.schema import METRIC_NAMES, SCALAR_NAMES, buffers_schema, checkpoint_schema
 from zoo_pipeline.store.shards import open_shard, read_footer
 from zoo_pipeline.store.shares import FileShare, file_shares
@@ -119,8 +119,7 @@ class Zoo:
     @property
     def claimed_names(self) -> dict[int, str] | None:
         """Of an imported run, the models' names by their ids; None where models are what they are said to be."""
-        spec = self.spec.get("spec")
-        if not isinstance(spec, dict) or "import" not in spec:
+        if not is_imported(self.spec):
             return None
         models = self.models if self.complete else pa.table({})
         if "name" not in models.column_names:

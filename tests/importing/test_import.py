@@ -160,23 +160,31 @@ def test_files_with_the_same_tensors_in_another_order_are_of_one_layout(zoo, tmp
 def test_a_damaged_import_is_mended_from_the_same_files(tree, tmp_path, capsys):
     out = tmp_path / "run"
     imported(str(tree), "--out", str(out))
-    shard = out / "checkpoints" / "group-00000.parquet"
-    whole = shard.read_bytes()
-    shard.write_bytes(whole[:-1])
-    assert main(["import", str(tree), "--out", str(out), "--resume", *INLINE]) == 2
-    assert "zoo verify RUN --repair makes it again" in capsys.readouterr().err
+    files = [out / "checkpoints" / "group-00000.parquet", out / "models.parquet"]
+    whole = [file.read_bytes() for file in files]
+    files[0].write_bytes(whole[0][:-1])
     assert main(["verify", str(out)]) == 1
-    assert main(["verify", str(out), "--repair", *INLINE]) == 1
-    told = capsys.readouterr()
-    assert "zoo: what was damaged is removed; import the same files again with --resume" in told.err
-    assert "the command that began the run goes on by --resume" in told.out
-    assert not shard.exists()
-    imported(str(tree), "--out", str(out), "--resume")
-    assert shard.read_bytes() == whole
+    assert "the run is not whole; import the same files again with --resume" in capsys.readouterr().err
+    assert main(["verify", str(out), "--repair", *INLINE]) == 2
+    assert "nothing of it can be trained again; import the same files again with --resume" in capsys.readouterr().err
+    assert files[0].read_bytes() == whole[0][:-1], "what there is stays, until there is better"
+    again = [str(tree), "--out", str(out), "--resume"]
+    imported(*again)
     assert "imported 24 files, " in capsys.readouterr().out
-    imported(str(tree), "--out", str(out), "--resume")
-    assert "imported 0 files, found 24 done, " in capsys.readouterr().out
+    for file, data in zip(files, whole, strict=True):
+        flipped = bytearray(data)
+        flipped[len(data) // 2] ^= 1
+        file.write_bytes(flipped)
+    imported(*again)
+    assert [file.read_bytes() for file in files] == whole
     assert main(["verify", str(out)]) == 0
+    capsys.readouterr()
+    imported(*again)
+    assert "imported 0 files, found 24 done, " in capsys.readouterr().out
+    shutil.rmtree(tree / "experiment" / "NN_tune_trainable_00003")
+    files[0].write_bytes(whole[0][:-1])
+    assert main(["import", *again, *INLINE]) == 2
+    assert files[0].read_bytes() == whole[0][:-1]
 
 
 def test_a_folder_of_runs_is_no_run_and_says_so(tree, tmp_path, capsys):
@@ -187,6 +195,25 @@ def test_a_folder_of_runs_is_no_run_and_says_so(tree, tmp_path, capsys):
     for command in ("status", "analyze", "report", "verify"):
         assert main([command, str(out), *(INLINE if command == "analyze" else [])]) == 2
         assert told in capsys.readouterr().err
+
+
+def test_what_is_best_beside_a_trial_does_not_move_its_metrics(tree, zoo, tmp_path):
+    trial = tree / "experiment" / "NN_tune_trainable_00003"
+    shutil.copy(trial / "checkpoint_000001" / "checkpoints", trial / "best.pt")
+    shutil.rmtree(trial / "checkpoint_000003")  # result.json has a line more
+    rows = imported(str(tree), "--out", str(tmp_path / "run")).checkpoints([3])
+    assert rows["epoch"].to_pylist() == [-1, 0, 1, 2]
+    expected = zoo.checkpoints([3], [0, 1, 2])["train_loss"].to_pylist()
+    assert rows["train_loss"].to_pylist() == [None, *expected]
+
+
+def test_steps_of_one_epoch_keep_their_order(zoo, tmp_path):
+    for step, weights in zip((100, 200, 300), zoo.weights(), strict=False):
+        said = {"state_dict": state(zoo, weights), "epoch": 0, "global_step": step}
+        (tmp_path / "files").mkdir(exist_ok=True)
+        torch.save(said, tmp_path / "files" / f"step={step}.ckpt")
+    rows = imported(str(tmp_path / "files"), "--out", str(tmp_path / "run")).checkpoints()
+    assert (rows["epoch"].to_pylist(), rows["step"].to_pylist()) == ([-1] * 3, [100, 200, 300])
 
 
 def test_a_cut_result_is_told_with_its_trial(tree, tmp_path, capsys):

@@ -27,6 +27,11 @@ from zoo_pipeline.importing.names import Claim, Pattern, claims
         ("runs/a/epoch_3/model.pt", Claim("runs/a", epoch=3)),
         ("runs/a/step-500/encoder.pt", Claim("runs/a/encoder", step=500)),
         ("epoch3/model.pt", Claim(".", epoch=3)),
+        ("m/epoch1/resnet18.pt", Claim("m/resnet18", epoch=1)),
+        ("m/epoch1/decoder2_best.pt", Claim("m/decoder2", epoch=1)),
+        ("m/E1/model.pt", Claim("m/E1")),
+        ("m/it5/model.pt", Claim("m/it5")),
+        ("m/epoch2/7.pt", Claim("m/epoch2", epoch=7)),
         ("runs/epoch2/epoch_5.pt", Claim("runs/epoch2", epoch=5)),
         ("a/lr0.01_epoch03_acc0.5066.pth", Claim("a/lr0.01", epoch=3)),
         ("a/epoch=6-val_loss=0.14.ckpt", Claim("a", epoch=6)),
@@ -66,7 +71,13 @@ def test_what_a_word_says_is_of_the_model_beside_it():
         Claim("w/run3", epoch=12), Claim("w/run3", epoch=13), Claim("w/run3"), Claim("w/run4", epoch=1),
         Claim("w/run4"), Claim("w/run3"), Claim("w", epoch=7), Claim("w"),
     ]  # fmt: skip
-    assert claims(["w/run3_best.pt", "w/run4_best.pt"]) == [Claim("w/run", epoch=3), Claim("w/run", epoch=4)]
+    names = ["run1_best", "run2_best", "run1_last", "run2_last", "resnet18_final", "resnet34_final", "3_best"]
+    models = ["run1", "run2", "run1", "run2", "resnet18", "resnet34", "3"]
+    assert claims([f"w/{name}.pt" for name in names]) == [Claim(f"w/{model}") for model in models]
+    lightning = ["epoch=0-step=100", "epoch=0-step=200", "last", "last-v1"]
+    assert claims([f"a/{name}.ckpt" for name in lightning]) == [
+        Claim("a", 0, 100), Claim("a", 0, 200), Claim("a"), Claim("a"),
+    ]  # fmt: skip
 
 
 def test_metrics_that_differ_make_no_models():

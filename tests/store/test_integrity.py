@@ -174,7 +174,7 @@ def test_the_command_says_what_is_damaged_and_what_it_advises_mends_it(train_sma
     assert main(["verify", str(run)]) == 1
     told = capsys.readouterr()
     assert SECOND in "".join(told.out.split())
-    assert "zoo: the run is not whole; zoo verify RUN --repair mends it" in told.err
+    assert "zoo: the run is not whole; zoo verify RUN --repair makes it again" in told.err
     (run / SECOND).unlink()
     (run / "manifest.json").unlink()
     train_small(resume=True)

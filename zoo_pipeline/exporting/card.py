@@ -13,6 +13,7 @@ from zoo_pipeline.exporting.hub import DATA, FINAL
 from zoo_pipeline.exporting.rows import Layouts
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.columns import BUFFERS, CHECKPOINT_COLUMNS, IMPORTED_COLUMNS, MODEL_COLUMNS, Column
+from zoo_pipeline.store.rundir import is_imported
 
 CARD = "README.md"
 UNKNOWN = "unknown"
@@ -57,12 +58,6 @@ class Facts:
     def rows(self) -> int:
         """Number of checkpoints."""
         return sum(split.rows for split in self.splits.values())
-
-    @property
-    def imported(self) -> bool:
-        """Whether the run was made of files from elsewhere."""
-        spec = self.spec.get("spec")
-        return isinstance(spec, Mapping) and "import" in spec
 
     @property
     def models(self) -> int:
@@ -148,7 +143,7 @@ def _counts(facts: Facts) -> str:
 
 
 def _column_row(field: pa.Field, facts: Facts) -> tuple[str, ...]:
-    if facts.imported:
+    if is_imported(facts.spec):
         column = IMPORTED_COLUMNS.get(field.name, _OF_THE_SOURCE)
     elif field.name == "buffers":
         column = BUFFERS

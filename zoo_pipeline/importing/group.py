@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.formats import State
 from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import MOST_EPOCHS, MOST_STEPS, UNKNOWN, ImportedGroup, ImportedRow, known_number
@@ -39,6 +39,7 @@ class ImportTask:
         spec_hash: of the run.
         layout: of all rows.
         group: the rows.
+        sha256: of the shard that the manifest lists, where an import goes on; None where none does.
         trials: by model_id: number of the origin, folder, names of the files with hyperparameters and metrics, and the
             epochs of all its checkpoints, wherever they go.
     """
@@ -47,6 +48,7 @@ class ImportTask:
     spec_hash: str
     layout: Layout
     group: ImportedGroup
+    sha256: str | None
     trials: dict[int, TrialPlace]
 
 
@@ -78,7 +80,7 @@ class ImportedShard:
 
 
 def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str) -> ImportedShard:  # noqa: ARG001
-    """Read a group's files and publish its shard, or find it published.
+    """Read a group's files and publish its shard, or find it published; one that is damaged is replaced.
 
     Raises:
         StoreError: the run cannot be written, or holds a shard of another one.
@@ -89,7 +91,9 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
         model_id: _trial(origins[at], folder, present, epochs)
         for model_id, (at, folder, present, epochs) in task.trials.items()
     }
-    if not run.files.exists(task.group.shard):
+    there = run.files.exists(task.group.shard)
+    found = _found(run, task, trials) if there else None
+    if found is None:
         table, refused, left_out = _read(task, origins, trials)
         footer = {
             "group": task.group.number,
@@ -105,10 +109,15 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
         }
         metadata = {**table.schema.metadata, SHARD_KEY: json.dumps(footer, sort_keys=True).encode()}
         data = encode_checkpoints(table.replace_schema_metadata(metadata))
-        if run.files.publish(task.group.shard, data):
+        if there:
+            run.files.replace(task.group.shard, data)
+        if there or run.files.publish(task.group.shard, data):
             sha256 = hashlib.sha256(data).hexdigest()
             return _described(task, table, footer, trials, len(data), sha256, resumed=False)
-    return _found(run, task, trials)
+        found = _found(run, task, trials)
+    if found is None:
+        raise StoreError(f"{run.files.at(task.group.shard)}: was damaged while it was imported; go on by --resume")
+    return found
 
 
 def imported_schema(layout: Layout) -> pa.Schema:
@@ -149,8 +158,9 @@ def _read(
 
 
 def _with_own(row: ImportedRow, state: State) -> ImportedRow:
-    """The row, with what the file itself says of its epoch or step where its name does not."""
-    epoch = row.epoch if row.epoch >= 0 else known_number(state.epoch, MOST_EPOCHS)
+    """The row, with the step that the file itself says where its name does not, and the epoch where it says neither."""
+    named = row.epoch >= 0 or row.step >= 0  # of steps several may be of one epoch
+    epoch = row.epoch if named else known_number(state.epoch, MOST_EPOCHS)
     step = row.step if row.step >= 0 else known_number(state.step, MOST_STEPS)
     return replace(row, epoch=epoch, step=step)
 
@@ -177,18 +187,27 @@ def _columns(
     return [*(pa.array(values, types[name]) for name, values in scalars.items()), vectors]
 
 
-def _found(run: RunDirectory, task: ImportTask, trials: dict[int, TrialNotes]) -> ImportedShard:
-    """The facts of a shard that is there."""
+def _found(run: RunDirectory, task: ImportTask, trials: dict[int, TrialNotes]) -> ImportedShard | None:
+    """The facts of a shard that is there; None where it is damaged.
+
+    Raises:
+        StoreError: it cannot be reached, or is another one.
+    """
     name = task.group.shard
-    footer = read_footer(run.files, name)
+    try:
+        footer, sha256 = read_footer(run.files, name), run.files.sha256(name)
+        with open_shard(run.files, name) as shard:
+            table = shard.read(use_threads=False)
+    except UnreachableError:
+        raise
+    except StoreError:
+        return None
+    if task.sha256 not in (None, sha256):
+        return None
     expected = {"group": task.group.number, "spec_hash": task.spec_hash}
     if {key: footer.get(key) for key in expected} != expected or footer.get("rows") != footer["file_rows"]:
-        raise StoreError(
-            f"{run.files.at(name)}: is not this run's shard, or damaged; move it away, and import again with --resume"
-        )
-    with open_shard(run.files, name) as shard:
-        table = shard.read(use_threads=False)
-    return _described(task, table, footer, trials, run.files.size(name), run.files.sha256(name), resumed=True)
+        raise StoreError(f"{run.files.at(name)}: is not this run's shard; move it away, and import again with --resume")
+    return _described(task, table, footer, trials, run.files.size(name), sha256, resumed=True)
 
 
 def _described(

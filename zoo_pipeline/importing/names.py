@@ -20,8 +20,8 @@ _LABELS = (
 )
 # A folder for each checkpoint, whose file may say more of the model.
 _LABELLED_FOLDERS = (
-    (re.compile(r"(?:epoch|ep|e)[=_-]?(\d+)", re.IGNORECASE), "epoch"),
-    (re.compile(r"(?:global_?step|step|iteration|iter|it)[=_-]?(\d+)", re.IGNORECASE), "step"),
+    (re.compile(r"(?:epoch|ep)[=_-]?(\d+)", re.IGNORECASE), "epoch"),
+    (re.compile(r"(?:global_?step|step|iteration|iter)[=_-]?(\d+)", re.IGNORECASE), "step"),
 )
 # A measured number, as trackers put it into names: of this checkpoint, and not of its model.
 _METRIC = re.compile(
@@ -32,7 +32,7 @@ _METRIC = re.compile(
 )
 # Which of a model's checkpoints it is, without a number.
 _WORD = r"(?:best|last|final|latest|newest|init|initial)"
-_BY_WORD = re.compile(rf"(?:^|(?<=[\W_])){_WORD}(?=[\W_]|$)", re.IGNORECASE)
+_BY_WORD = re.compile(rf"(?:^|(?<=[\W_])){_WORD}(?:-v\d+)?(?=[\W_]|$)", re.IGNORECASE)  # -v1: of Lightning's, again
 # A stem that says what the file is and not of which model, so that the folder does.
 _SAYS_NOTHING = re.compile(
     r"(?:checkpoints?|ckpt|chkpt|cp|models?|pytorch_model|weights|params|state_?dict|net|snapshot|epoch|ep|step|[\W_])*",
@@ -104,72 +104,54 @@ def claims(paths: Sequence[str]) -> list[Claim]:
     - A metric with a decimal point (`acc0.93`, `val_loss=0.14`) says nothing of the model. Neither do `best`, `last`,
       `final`, `init` and the like: such a file is one more checkpoint of the model that the rest of its name says.
     """
-    found: list[Claim | None] = [_by_folder(path) for path in paths]
-    alone: dict[tuple[str, str, str], list[int]] = {}
-    stems: dict[int, str] = {}
-    worded: list[int] = []
+    found: list[Claim | None] = []
+    # By folder, names but for their numbers, and whether a word is there: which paths are alike, and what names them.
+    alike: dict[tuple[str, str, bool], list[tuple[int, str]]] = {}
     for at, path in enumerate(paths):
+        folder, _, name = path.rpartition("/")
+        stem, worded = _cleaned(_stem(name))
+        found.append(_by_folder(folder, stem))
         if found[at] is None:
-            folder, _, name = path.rpartition("/")
-            stem = _METRIC.sub("", _stem(name)).strip("-_=. ")
-            stems[at] = _BY_WORD.sub("", stem).strip("-_=. ")
-            if stems[at] != stem:
-                worded.append(at)
-            else:
-                alone.setdefault((folder, _template(stem), ""), []).append(at)
-    _hold(found, alone, stems)
-    models = {claim.model for claim in found if claim is not None}
-    for at in worded:
-        folder = paths[at].rpartition("/")[0]
-        model = _joined(folder, stems[at])
-        if model in models or not any(map(str.isdigit, stems[at])):
-            found[at] = Claim(model)
-    rest: dict[tuple[str, str, str], list[int]] = {}
-    for at in worded:
-        if found[at] is None:
-            word = _BY_WORD.search(paths[at].rpartition("/")[2])
-            key = (paths[at].rpartition("/")[0], _template(stems[at]), word[0] if word else "")
-            rest.setdefault(key, []).append(at)
-    _hold(found, rest, stems)
+            alike.setdefault((folder, re.sub(r"\d+", "0", stem), worded), []).append((at, stem))
+    for (folder, _, worded), files in alike.items():
+        said = _of_alike(folder, [stem for _, stem in files], labelled=worded)
+        for (at, _), claim in zip(files, said, strict=True):
+            found[at] = claim
     return [claim or Claim() for claim in found]
 
 
-def _template(stem: str) -> str:
-    """The same for stems that differ in numbers alone."""
-    return re.sub(r"\d+", "0", stem)
+def _cleaned(stem: str) -> tuple[str, bool]:
+    """A name without metrics and words, and whether there was a word, beside which only numbers with a label count."""
+    stem = _METRIC.sub("", stem).strip("-_=. ")
+    left = _BY_WORD.sub("", stem).strip("-_=. ")
+    return re.sub(r"[-_=. ]{2,}", "_", left) if left != stem else left, left != stem
 
 
-def _hold(found: list[Claim | None], groups: dict[tuple[str, str, str], list[int]], stems: dict[int, str]) -> None:
-    """Put the claims of alike files of a folder at their places."""
-    for (folder, *_), alike in groups.items():
-        for at, claim in zip(alike, _of_alike(folder, [stems[at] for at in alike]), strict=True):
-            found[at] = claim
-
-
-def _by_folder(path: str) -> Claim | None:
-    above, _, _ = path.rpartition("/")
+def _by_folder(above: str, stem: str) -> Claim | None:
     before, _, folder = above.rpartition("/")
     for pattern, kind in _FOLDERS:
         if said := pattern.fullmatch(folder):
             number = _number(said[1])
             return Claim(before or ".", number if kind == "epoch" else None, number if kind == "step" else None)
+    words = re.split(r"\d+", stem)
+    if len(words) > 1 and (any(map(_label, words[:-1])) or _SAYS_NOTHING.fullmatch("".join(words))):
+        return None  # the file says it itself
     for pattern, kind in _LABELLED_FOLDERS:
-        stem = _stem(path.rpartition("/")[2])
-        if (said := pattern.fullmatch(folder)) and not any(map(str.isdigit, stem)):
+        if said := pattern.fullmatch(folder):
             number = _number(said[1])
             model = _joined(before, stem)
             return Claim(model, number if kind == "epoch" else None, number if kind == "step" else None)
     return None
 
 
-def _of_alike(folder: str, stems: list[str]) -> Iterator[Claim]:
-    """Claims of files of one folder whose names differ in numbers alone."""
+def _of_alike(folder: str, stems: list[str], *, labelled: bool) -> Iterator[Claim]:
+    """Claims of files of one folder whose names differ in numbers alone; `labelled`: numbers need a label."""
     parts = [re.split(r"(\d+)", stem) for stem in stems]
     numbers = range(1, len(parts[0]), 2)
     labels = [_label(parts[0][at - 1]) for at in numbers]
     varying = [len({part[at] for part in parts}) > 1 for at in numbers]
-    chosen = _chosen(labels, varying)
-    if not chosen and labels and _SAYS_NOTHING.fullmatch("".join(parts[0][::2])):
+    chosen = _chosen(labels, varying, labelled=labelled)
+    if not labelled and not chosen and labels and _SAYS_NOTHING.fullmatch("".join(parts[0][::2])):
         chosen["epoch"] = 2 * len(labels) - 1  # `15.pt`, `ckpt-15.pt`
     for part in parts:
         said = {kind: _number(part[at]) for kind, at in chosen.items()}
@@ -179,14 +161,14 @@ def _of_alike(folder: str, stems: list[str]) -> Iterator[Claim]:
         yield Claim(_joined(folder, model), said.get("epoch"), said.get("step"))
 
 
-def _chosen(labels: list[str | None], varying: list[bool]) -> dict[str, int]:
+def _chosen(labels: list[str | None], varying: list[bool], *, labelled: bool) -> dict[str, int]:
     """Which parts of a split name are the epoch and the step: by their labels, or else the last number that varies."""
     chosen: dict[str, int] = {}
     for number, label in enumerate(labels):
-        # `epoch2_1`, `epoch2_2`, … are the checkpoints 1, 2, … of something called epoch2.
-        if label and (varying[number] or not any(varying[number:])):
+        # `epoch2_1`, `epoch2_2`, … are the checkpoints 1, 2, … of something called epoch2; `epoch2_step1` is not.
+        if label and (varying[number] or not any(varying[number:]) or any(labels[number + 1 :])):
             chosen.setdefault(label, 2 * number + 1)
-    if not chosen and any(varying):
+    if not chosen and not labelled and any(varying):
         chosen["epoch"] = 2 * max(number for number, varies in enumerate(varying) if varies) + 1
     return chosen
 

@@ -116,7 +116,7 @@ def trials_of(listing: Listing, plan: ImportPlan) -> list[dict[int, TrialPlace]]
     epochs: dict[int, set[int]] = {}
     for group in plan.groups:
         for row in group.rows:
-            epochs.setdefault(row.model_id, set()).add(row.epoch)
+            epochs.setdefault(row.model_id, set()).update([row.epoch] if row.epoch >= 0 else [])
     found: list[dict[int, TrialPlace]] = []
     for group in plan.groups:
         places: dict[int, TrialPlace] = {}

@@ -98,7 +98,7 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
             counted[iteration] = line
     lines = named or counted
     if not named and not epochs <= counted.keys() and {epoch + 1 for epoch in epochs} <= counted.keys():
-        lines = {iteration - 1: line for iteration, line in counted.items()}
+        lines = {iteration - 1: line for iteration, line in counted.items() if iteration}
     return TrialNotes(
         hyperparameters,
         {epoch: _metrics(line) for epoch, line in lines.items()},

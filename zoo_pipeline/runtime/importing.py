@@ -187,9 +187,12 @@ def _imported(
     overwrite: bool,
 ) -> list[ImportedShard]:
     """The shards of a run, in their order."""
-    RunDirectory(root).claim(plan, resume=resume, overwrite=overwrite)
+    run = RunDirectory(root)
+    run.claim(plan, resume=resume, overwrite=overwrite)
+    manifest = run.manifest
+    hashes = {line["shard"]: line["sha256"] for line in manifest["shards"]} if manifest else {}
     tasks = [
-        ImportTask(root, plan.spec_hash, plan.layout, group, trials)
+        ImportTask(root, plan.spec_hash, plan.layout, group, hashes.get(group.shard), trials)
         for group, trials in zip(plan.groups, trials_of(listing, plan), strict=True)
     ]
     largest = max((size for size, _ in listing.stamps), default=0)

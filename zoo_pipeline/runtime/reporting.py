@@ -16,7 +16,7 @@ from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.store.analyses import Analysis, read_analysis
 from zoo_pipeline.store.bag import Bag
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.rundir import REPORT
+from zoo_pipeline.store.rundir import REPORT, is_imported
 from zoo_pipeline.trajectories.modes import EXACT_UP_TO
 from zoo_pipeline.zoo import Zoo
 
@@ -119,7 +119,7 @@ def _facts(zoo: Zoo) -> dict[str, str]:
     if not {"spec", "models", "versions"} <= zoo.spec.keys():
         return {"Parameters": f"{zoo.layout.dimension:,}", "Specification": zoo.key}
     spec, versions = zoo.spec["spec"], zoo.spec["versions"]
-    if "import" in spec:
+    if is_imported(zoo.spec):
         return {
             "Imported from": _listed_few([str(source) for source in spec["import"]["sources"]]),
             "Files": f"{zoo.spec['checkpoints']:,}",

@@ -36,6 +36,7 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
 def declare(run: RunDirectory, spec_hash: str, models: pa.Table, records: Sequence[ShardRecord]) -> None:
     """Write models.parquet, then the manifest of these shards; arguments and errors as of `complete`."""
     data = encode_table(models)
+    sha256 = hashlib.sha256(data).hexdigest()
     if run.manifest is None or not run.files.exists(MODELS):
         run.files.replace(MODELS, data)  # without a manifest, what is there is of an attempt that was interrupted
     run.publish_manifest(
@@ -47,11 +48,13 @@ def declare(run: RunDirectory, spec_hash: str, models: pa.Table, records: Sequen
                 "file": MODELS,
                 "rows": len(models),
                 "bytes": len(data),
-                "sha256": hashlib.sha256(data).hexdigest(),
+                "sha256": sha256,
             },
             "shards": [asdict(record) for record in sorted(records, key=lambda record: (record.group, record.range))],
         }
     )
+    if run.files.sha256(MODELS) != sha256:  # it was damaged after the manifest
+        run.files.replace(MODELS, data)
     present = run.files.names()
     for name in (STATES, FAILURES, PROGRESS):
         with suppress(StoreError):

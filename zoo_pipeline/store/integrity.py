@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory
+from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory, is_imported
 from zoo_pipeline.store.schema import buffers_schema, checkpoint_schema
 from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, vector_rows
 from zoo_pipeline.store.survey import group_counts, survey
@@ -59,7 +59,7 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
     """
     found = survey(run)
     spec, manifest = run.spec, run.manifest
-    claimed = isinstance(spec.get("spec"), dict) and "import" in spec["spec"]
+    claimed = is_imported(spec)
     hashes = {str(line["shard"]): str(line["sha256"]) for line in manifest["shards"]} if manifest is not None else {}
     present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}
     names = sorted(present - {*found["foreign"], *found["damaged"]})

@@ -1,6 +1,5 @@
 """Repair: damaged parts of a run are taken away, so that training makes exactly them again."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from zoo_pipeline.plan import Group, Plan
@@ -26,30 +25,13 @@ def remove_damaged(run: RunDirectory, plan: Plan, found: dict[str, Any]) -> list
     Raises:
         StoreError: something cannot be removed.
     """
-    lost = _lost(found)
+    lost = {*found["damaged"], *(found["missing"] if found["manifest"] else ())} - {MODELS}
     harmed = {group_of(name) for name in lost}
     groups = [group for group in plan.groups if group_of(group.ranges[0].shard) in harmed]
     names = [name for group in groups for name in _shards(run, group)]
-    _remove(run, sorted(names, key=lambda name: name not in lost))
-    return [group.number for group in groups]
-
-
-def remove_lost(run: RunDirectory, found: dict[str, Any]) -> None:
-    """Remove the damaged shards of a run whose groups are whole shards, and what says that it is complete.
-
-    Raises:
-        StoreError: something cannot be removed.
-    """
-    _remove(run, [name for name in _lost(found) if run.files.exists(name)])
-
-
-def _lost(found: dict[str, Any]) -> set[str]:
-    return {*found["damaged"], *(found["missing"] if found["manifest"] else ())} - {MODELS}
-
-
-def _remove(run: RunDirectory, shards: Iterable[str]) -> None:
-    for name in (*shards, MODELS, MANIFEST):
+    for name in (*sorted(names, key=lambda name: name not in lost), MODELS, MANIFEST):
         run.files.discard(name)
+    return [group.number for group in groups]
 
 
 def _shards(run: RunDirectory, group: Group) -> list[str]:

@@ -1,7 +1,7 @@
 """A run directory: who may write into it, and the small JSON files that say what it is."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -181,6 +181,12 @@ class RunDirectory:
         if not isinstance(content, dict):
             raise StoreError(f"{self.files.at(name)}: expected a JSON object; the run is damaged")
         return content
+
+
+def is_imported(document: Mapping[str, Any]) -> bool:
+    """Whether a run, by the content of its spec.json, was made of files from elsewhere."""
+    spec = document.get("spec")
+    return isinstance(spec, Mapping) and "import" in spec
 
 
 def why_no_run(given: str, files: Files) -> str:
