@@ -54,7 +54,7 @@ def tell_import(report: "ImportReport") -> None:
     console.print(told, soft_wrap=True)
     if report.troubles:
         more = f", and {len(report.troubles) - 1:,} more" if len(report.troubles) > 1 else ""
-        print(f"zoo: {report.troubles[0]}{more}: what it says beyond that is not known", file=sys.stderr)
+        print(f"zoo: {report.troubles[0]}{more}; what stands there is not imported", file=sys.stderr)
     if report.refused:
         reasons = Counter(why.partition(":")[0] for _, why in report.refused)
         parts = [f"{times:,} {why}" for why, times in reasons.most_common(3)]

@@ -45,10 +45,13 @@ def task_bytes(plan: Plan) -> int:
     return max(_group_bytes(plan, group) for group in {_size_of(group): group for group in plan.groups}.values())
 
 
-def data_bytes(plan: Plan) -> int:
-    """Bytes that whoever reads the dataset and makes it ready needs, at most."""
-    pixels = prod(plan.architecture.input_shape) * (plan.facts.train_rows + plan.facts.test_rows)
-    return _DATA_COPIES * _FLOAT * pixels
+def reading_bytes(plan: Plan) -> int:
+    """Bytes that whoever reads the dataset needs, at most: as of `task_bytes`, but before images are resized."""
+    return max(_data_bytes(plan, plan.facts.image_shape), _data_bytes(plan, plan.architecture.input_shape))
+
+
+def _data_bytes(plan: Plan, shape: tuple[int, ...]) -> int:
+    return _DATA_COPIES * _FLOAT * prod(shape) * (plan.facts.train_rows + plan.facts.test_rows)
 
 
 def _size_of(group: Group) -> tuple[Any, ...]:
@@ -64,7 +67,7 @@ def _group_bytes(plan: Plan, group: Group) -> int:
     return (
         _PROCESS_BYTES
         + (_GPU_PROCESS_BYTES if on_gpu else _step_bytes(plan, group))
-        + data_bytes(plan)
+        + _data_bytes(plan, plan.architecture.input_shape)
         + 2 * _state_bytes(plan, group)
         + _order_bytes(plan, group)
         + _SHARD_COPIES * max(part.raw_bytes for part in group.ranges)

@@ -67,17 +67,20 @@ def test_steps_stand_for_epochs_that_nobody_knows():
     run = [replace(contents("a", (0, -1), (0, -1), (1, -1)), step=np.array([500, 1000, 500]))]
     assert sum(len(part.rows) for part in select(run)) == 3
     assert [part.rows.tolist() for part in select(run, epochs="last")] == [[1, 2]]
+    assert [part.by_step.tolist() for part in select(run)] == [[True] * 3]
     with pytest.raises(StoreError, match=r"of a model or epoch that no name says \(-1\)"):
         select(run, by_epoch=True)
-    twice = select([*run, replace(contents("b", (0, -1)), step=np.array([500]))])
-    assert [part.copies.tolist() for part in twice] == [[0, 0, 0], [1]]
     with pytest.raises(StoreError, match="of a model or epoch and step that no name says"):
         select([contents("a", (0, -1))])
 
 
-def test_a_checkpoint_that_is_there_twice_is_numbered_or_refused():
-    run = [*RUN, contents("c", (2, 1), (2, 1), (0, 7))]
-    assert [part.copies.tolist() for part in select(run)] == [[0] * 6, [0, 0], [1, 2, 0]]
-    assert [part.copies.tolist() for part in select(run, "2")] == [[0, 0], [1, 2]]
-    with pytest.raises(StoreError, match="two checkpoints of model 2 after epoch 1; choose others"):
-        select(run, by_epoch=True)
+def test_steps_tell_several_checkpoints_of_an_epoch_apart():
+    several = replace(contents("c", (2, 1), (2, 1), (0, 7)), step=np.array([10, 20, -1]))
+    alike = replace(several, step=np.array([10, 10, -1]))
+    assert [part.by_step.tolist() for part in select([several])] == [[True, True, False]]
+    assert [part.by_step.tolist() for part in select([alike])] == [[False] * 3], "the weights say whether they are one"
+    assert [part.rows.tolist() for part in select([several], epochs="last")] == [[1, 2]]
+    assert [part.rows.tolist() for part in select([alike], epochs="last")] == [[1, 2]]
+    with pytest.raises(StoreError, match="several checkpoints of model 2 after epoch 1; choose others"):
+        select([several], by_epoch=True)
+    assert len(select([alike], by_epoch=True)) == 1

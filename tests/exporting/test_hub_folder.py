@@ -109,7 +109,7 @@ def test_the_card_of_an_imported_run_claims_nothing_of_its_own(small_run, tmp_pa
     assert main(["export", str(run), "--to", str(out), "--format", "hub", *inline]) == 0
     text = (out / CARD).read_text()
     assert "| `train_loss` | float |  | as the files say that were imported |" in text
-    assert "by a hash of the names |" in text
+    assert "else by a hash of the names |" in text
     assert "has the same key in every run" not in text
     assert "cross-entropy" not in text
 
@@ -163,7 +163,7 @@ def test_columns_that_the_format_does_not_know_are_kept_and_said_to_be(small_run
 def shard(name: str, ids: list[int]) -> ChosenRows:
     model_id, epoch = np.repeat(np.array(ids, np.int32), 2), np.tile(np.array([0, 1], np.int32), len(ids))
     contents = Contents(name, None, None, None, model_id, epoch, np.full(len(epoch), -1))
-    return ChosenRows(contents, np.arange(2 * len(ids)))
+    return ChosenRows(contents, np.arange(2 * len(ids)), np.zeros(2 * len(ids), dtype=bool))
 
 
 def test_files_are_filled_up_to_a_size_and_numbered():

@@ -82,7 +82,7 @@ def test_buffers_go_with_the_rows_that_are_theirs_across_row_groups(buffered_run
     zoo = Zoo(str(buffered_run))
     rows = [np.array([0, 2, 4, 5, 7]), np.array([6]), np.arange(8)]
     for shard, wanted in zip(contents_of(zoo), rows, strict=True):
-        part = ChosenRows(shard, wanted)
+        part = ChosenRows(shard, wanted, np.zeros(len(wanted), dtype=bool))
         layouts = layouts_of(zoo.files, part)
         tables = list(row_groups(zoo.files, part))
         assert [len(table) for table in tables] == [n for n in ((wanted < 5).sum(), (wanted >= 5).sum()) if n]

@@ -221,7 +221,7 @@ def test_a_cut_result_is_told_with_its_trial(tree, tmp_path, capsys):
     place.write_bytes(place.read_bytes()[:-5])
     imported(str(tree), "--out", str(tmp_path / "run"))
     assert account(tmp_path / "run")["troubles"]["listed"] == [f"{place}: line 4 is no JSON"]
-    assert f"zoo: {place}: line 4 is no JSON: what it says beyond" in capsys.readouterr().err
+    assert f"zoo: {place}: line 4 is no JSON; what stands there is not imported" in capsys.readouterr().err
 
 
 def test_a_pattern_that_fits_no_file_is_refused(tree, tmp_path, capsys):
@@ -452,9 +452,55 @@ def test_copies_beside_checkpoints_are_of_their_model_and_go_out_with_it(zoo, tm
     assert (
         main(["export", str(tmp_path / "run"), "--to", str(tmp_path / "out"), "--format", "state-dict", *INLINE]) == 0
     )
-    assert sorted(path.name for path in (tmp_path / "out" / "model-00000").iterdir()) == [
-        *(f"epoch-{epoch:04d}.pt" for epoch in range(3)), "epoch-0003-again-1.pt", "epoch-0003.pt",
+    names = [f"epoch-{epoch:04d}.pt" for epoch in range(4)]
+    assert sorted(path.name for path in (tmp_path / "out" / "model-00000").iterdir()) == names
+    one = ["export", str(tmp_path / "run"), "--to", str(tmp_path / "x.pt"), "--epochs"]
+    assert main([*one, "last"]) == main([*one, "3", "--overwrite"]) == 0
+    assert len(ZooDataset(str(tmp_path / "run"), epochs="last")) == 1
+    state_dict = found.load_state_dict(0, "last")
+    assert torch.equal(state_dict["fc2.bias"], torch.load(tmp_path / "x.pt", weights_only=True)["fc2.bias"])
+    assert main(["export", str(tmp_path / "run"), "--to", str(tmp_path / "tree"), *EXPORTED]) == 0
+    (lines,) = (tmp_path / "tree").glob("*/result.json")
+    assert len(lines.read_text().splitlines()) == 4
+    last = torch.load(folder / "last.ckpt", weights_only=True)
+    last["state_dict"]["fc2.bias"] += 1
+    torch.save(last, folder / "last.ckpt")
+    found = imported(str(folder), "--out", str(tmp_path / "other"))
+    with pytest.raises(
+        StoreError, match="has 2 checkpoints of model 0 after epoch 3 and step 69, with different weights"
+    ):
+        found.load_state_dict(0, 3)
+    again = ["export", str(tmp_path / "other"), "--to", str(tmp_path / "two"), "--format", "state-dict", *INLINE]
+    assert main(again) == 2
+    assert "two checkpoints of that model and moment with different weights" in capsys.readouterr().err
+
+
+def test_a_dataset_of_the_hub_says_what_it_cannot_know_and_what_is_no_dataset(zoo, tmp_path, capsys):
+    files = tmp_path / "files"
+    files.mkdir()
+    for step, weights in zip((100, 200, 300), zoo.weights(), strict=False):
+        said = {"state_dict": {"file": torch.from_numpy(weights.copy())}, "epoch": 0, "global_step": step}
+        torch.save(said, files / f"epoch=0-step={step}.ckpt")
+    run, out = tmp_path / "run", tmp_path / "out"
+    found = imported(str(files), "--out", str(run))
+    assert found.checkpoints()["epoch"].to_pylist() == [0, 0, 0]
+    assert main(["export", str(run), "--to", str(out), "--format", "hub", *INLINE]) == 0
+    torch.save({"file": torch.zeros(1_210)}, out / "extra_epoch1.pt")
+    back = imported(str(out), "--out", str(tmp_path / "back"))
+    rows = back.checkpoints().to_pylist()
+    assert [(row["model_id"], row["epoch"], row["step"]) for row in rows] == [
+        (0, 1, -1), (1, 0, 100), (1, 0, 200), (1, 0, 300),
     ]  # fmt: skip
+    np.testing.assert_array_equal(back.weights([1]), found.weights())
+    assert account(tmp_path / "back")["passed_over"] == {".json": 1, ".md": 1}
+    (data,) = (out / "data").iterdir()
+    table = pq.read_table(data)
+    pq.write_table(table.set_column(0, "model_id", table["model_id"].cast("string")), data)
+    assert main(["import", str(out), "--out", str(tmp_path / "no"), *INLINE]) == 2
+    assert f"{data}: has no column model_id of int32; export it again" in capsys.readouterr().err
+    data.write_bytes(b"PAR1")
+    imported(str(out), "--out", str(tmp_path / "extra"))  # no dataset any more, but a folder with a checkpoint
+    assert account(tmp_path / "extra")["passed_over"] == {".json": 1, ".md": 1, ".parquet": 1}
 
 
 def test_what_lies_in_a_bucket_is_imported_into_a_bucket(tree, zoo):

@@ -207,6 +207,23 @@ def test_a_dashboard_that_stumbles_is_no_lost_cluster(cluster, faults):
     assert len(cluster.jobs) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "stays"),
+    [("python jobs/train.py x", "; what is published stays, and the same command with --resume goes on"),
+     ("python jobs/analyze.py s3://b/run", "")],
+)  # fmt: skip
+def test_a_cluster_that_stays_away_is_waited_for_once_and_told(cluster, capsys, command, stays):
+    cluster.tail_job_logs, cluster.get_job_info = [GONE], [GONE]
+    begun = time.monotonic()
+    assert see_through(Submission(command.split(), resubmit=3, patience_s=0.5)) == 1
+    assert time.monotonic() - begun < 20
+    assert len(cluster.jobs) == 1
+    _, *told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("zoo: the cluster of zoo-")
+    assert told[0].endswith(" does not answer; asking again for up to 0 s")
+    assert told[1:] == [f"zoo: no cluster answered for 0 s; given up{stays}"]
+
+
 def test_after_a_silence_the_cluster_is_asked_again_and_no_line_is_shown_twice(cluster, monkeypatch, capsys):
     monkeypatch.setattr(submission, "QUIET_S", 0.05)
     cluster.tail_job_logs, cluster.get_job_info = [["one\n", None], ["one\n", "two\n"]], [RUNNING, DONE]

@@ -43,11 +43,11 @@ def test_two_drivers_share_the_groups_and_end_with_one_manifest(tmp_path):
     assert (first.returncode, second.returncode) == (0, 0), told
     published = Counter(group for log in logs for group in events(log, "shard published"))
     assert published == Counter(range(GROUPS))
-    assert "the groups are shared with it" in told[1]
+    assert "beginning with the last group" in told[1]
     both = [set(events(log, "shard published")) for log in logs]
     assert min(map(len, both)) > 0, "each had its share"
     begun = Counter(group for log in logs for group in events(log, "group begun"))
-    assert sum(begun.values()) - GROUPS <= GROUPS // 4, "they meet now and then, and do not go side by side"
+    assert sum(begun.values()) - GROUPS <= 2, "they meet once, and do not train the same groups side by side"
     assert verify(RunDirectory(str(root)))["complete"]
     assert not (root / "progress.json").exists()
     calm = tmp_path / "calm"

@@ -41,7 +41,7 @@ class Facts:
         schema: the columns.
         layouts: of the vectors.
         splits: by name, in order.
-        epochs: the least and the greatest.
+        epochs: the least and the greatest; −1: unknown.
         complete: whether the run has all that was planned, and all of it is exported.
         license: the hub's identifier of it, or unknown.
     """
@@ -131,9 +131,10 @@ def _front_matter(facts: Facts) -> dict[str, Any]:
 
 def _counts(facts: Facts) -> str:
     first, last = facts.epochs
+    epochs = f", epochs {max(first, 0)} to {last}," if last >= 0 else ","  # of a step alone
     weights = facts.layouts.weights
     told = (
-        f"{plural(facts.rows, 'checkpoint')} of {plural(facts.models, 'neural network')}, epochs {first} to {last}, "
+        f"{plural(facts.rows, 'checkpoint')} of {plural(facts.models, 'neural network')}{epochs} "
         f"each with its {plural(weights.dimension, 'weight')} in {plural(len(weights.tensors), 'tensor')}, one a row."
     )
     planned = facts.spec.get("checkpoints")

@@ -72,13 +72,14 @@ def data_files(
         batches: list[list[ChosenRows]] = []
         held = 0
         for part, names in zip(parts, splits, strict=True):
-            if not (rows := part.rows[names == split]).size:
+            of_split = part.where(names == split)
+            if not len(of_split.rows):
                 continue
-            size = len(rows) * 4 * dimension
+            size = len(of_split.rows) * 4 * dimension
             if not batches or held + size > file_bytes:
                 batches.append([])
                 held = 0
-            batches[-1].append(ChosenRows(part.contents, rows))
+            batches[-1].append(of_split)
             held += size
         files += [
             DataFile(f"{DATA}/{split}-{at:05d}-of-{len(batches):05d}.parquet", str(split), tuple(batch))

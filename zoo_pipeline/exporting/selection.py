@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import ConfigError, StoreError
-from zoo_pipeline.store.bag import UNKNOWN
 from zoo_pipeline.store.moments import last_of_models
 
 LAST = "last"  # of epochs: the last that each model has
@@ -46,12 +46,16 @@ class ChosenRows:
     Attributes:
         contents: of the shard.
         rows: int64[k], ascending.
-        copies: int64[k], how many rows of the same model and moment come before; None: none anywhere.
+        by_step: bool[k], which of them only their step tells from all others: they have no epoch, or are several.
     """
 
     contents: Contents
     rows: NDArray[np.int64]
-    copies: NDArray[np.int64] | None = None
+    by_step: NDArray[np.bool_]
+
+    def where(self, keep: NDArray[np.bool_]) -> Self:
+        """Those of the rows for which bool[k] says so."""
+        return replace(self, rows=self.rows[keep], by_step=self.by_step[keep])
 
     @property
     def models(self) -> NDArray[np.int32]:
@@ -88,11 +92,11 @@ def select(
         contents: of all shards.
         models: numbers and ranges; None for all.
         epochs: likewise, or "last".
-        by_epoch: whether checkpoints must have an epoch, each another; else a step does, and there may be several.
+        by_epoch: whether checkpoints must have an epoch, each model's another; else a step does.
 
     Raises:
         ConfigError: not numbers, a model or epoch that is not there, or no checkpoint has both.
-        StoreError: two of them are of one model and epoch, or one is of an unknown.
+        StoreError: one is of an unknown model, epoch or step, or the epochs do not tell them apart.
     """
     ids = np.concatenate([shard.model_id for shard in contents])
     of_ids = np.concatenate([shard.epoch for shard in contents])
@@ -112,16 +116,16 @@ def select(
             f"some checkpoints are of a model or {'epoch' if by_epoch else 'epoch and step'} that no name says (-1); "
             f"import them again with --pattern, or choose others by --models and --epochs"
         )
-    copies = np.zeros(len(ids), dtype=np.int64)
-    copies[chosen] = _copies(ids[chosen], of_ids[chosen], np.where(of_ids < 0, steps, UNKNOWN)[chosen])
-    if by_epoch and copies.any():
-        at = np.flatnonzero(copies)[0]
+    by_step = np.zeros(len(ids), dtype=bool)
+    by_step[chosen] = (of_ids[chosen] < 0) | _several(ids[chosen], of_ids[chosen], steps[chosen])
+    if by_epoch and by_step.any():
+        at = np.flatnonzero(by_step)[0]
         raise StoreError(
-            f"the run has two checkpoints of model {ids[at]} after epoch {of_ids[at]}; choose others by --models and "
-            f"--epochs"
+            f"the run has several checkpoints of model {ids[at]} after epoch {of_ids[at]}; choose others by --models "
+            f"and --epochs"
         )
     ends = np.cumsum([len(shard.model_id) for shard in contents])[:-1]
-    pieces = zip(contents, np.split(chosen, ends), np.split(copies, ends), strict=True)
+    pieces = zip(contents, np.split(chosen, ends), np.split(by_step, ends), strict=True)
     return [ChosenRows(shard, np.flatnonzero(piece), of[piece]) for shard, piece, of in pieces if piece.any()]
 
 
@@ -138,14 +142,14 @@ def _among(option: str, text: str, there: NDArray[np.int32], noun: str) -> NDArr
     return chosen
 
 
-def _copies(ids: NDArray[np.int32], epochs: NDArray[np.int32], steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For every row, how many of the same model and moment come before it; steps are those of rows without an epoch."""
-    order = np.lexsort((steps, epochs, ids))
-    keys = np.stack([ids[order], epochs[order], steps[order]])
-    begins = np.flatnonzero(np.append(True, (np.diff(keys) != 0).any(axis=0)))
-    copies = np.empty(len(ids), dtype=np.int64)
-    copies[order] = np.arange(len(ids)) - np.repeat(begins, np.diff(np.append(begins, len(ids))))
-    return copies
+def _several(ids: NDArray[np.int32], epochs: NDArray[np.int32], steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[n], which rows are of a model and epoch of which there are others, of another step."""
+    pairs = np.unique(np.stack([ids, epochs, steps], axis=1), axis=0)[:, :2]
+    unique, counts = np.unique(pairs, axis=0, return_counts=True)
+    crowded = {tuple(pair) for pair in unique[counts > 1].tolist()}
+    if not crowded:
+        return np.zeros(len(ids), dtype=bool)
+    return np.array([pair in crowded for pair in zip(ids.tolist(), epochs.tolist(), strict=True)])
 
 
 def _spoken(known: NDArray[np.int32], most: int = 6) -> str:

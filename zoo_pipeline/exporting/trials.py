@@ -88,7 +88,10 @@ def params(model: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
         model: a row of models.parquet, without the metrics after the last epoch.
         spec: the content of spec.json.
     """
-    found = {KEYS.get(name, _OTHER + name): value for name, value in model.items() if name not in METRICS}
+    columns = {name: value for name, value in model.items() if name not in METRICS}
+    # Of a run that was imported from such a tree: what it had as its own is no longer so.
+    found = {name: value for name, value in columns.items() if name.startswith(_OTHER)}
+    found |= {KEYS.get(name, _OTHER + name): value for name, value in columns.items() if not name.startswith(_OTHER)}
     for key, words in WORDS.items():
         if found.get(key) in words:
             found[key] = words[found[key]]
@@ -131,7 +134,7 @@ def results(model_id: int, rows: pa.Table, config: dict[str, Any], spec: dict[st
             "trial_id": trial_id(model_id, spec["spec_hash"]),
             "config": config,
         }
-        for row in rows.to_pylist()
+        for row in {row["epoch"]: row for row in rows.to_pylist()}.values()
     ]
 
 

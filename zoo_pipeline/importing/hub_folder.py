@@ -1,7 +1,8 @@
 """A dataset that `zoo export --format hub` wrote, as an origin: its rows, read as a tree of trials."""
 
-import io
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,19 +11,24 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import safetensors.numpy
 from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.formats.safe_tensors import ORDER
 from zoo_pipeline.importing.stamps import Stamp
-from zoo_pipeline.importing.trials import ITERATION, OF_AN_IMPORT, OWN, PARAMS, RESULTS, STEP
+from zoo_pipeline.importing.trials import ITERATION, OF_AN_IMPORT, OWN, PARAMS, RESULTS
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.remedies import OF_ANYBODY
-from zoo_pipeline.store.schema import LAYOUT_KEY, METRIC_NAMES, SCALAR_NAMES
+from zoo_pipeline.store.schema import LAYOUT_KEY, METRIC_NAMES, SCALAR_NAMES, SCALARS
 from zoo_pipeline.store.shards import open_shard, vector_rows
 
 DATA, SUFFIX = "data", ".parquet"
+_FINAL = "final_"  # before the metrics of models
 _KEPT_ROW_GROUPS = 4  # a process reads models in turn, which lie in the files of three splits
+_MADE = re.compile(r"model-(\d{5,})/(?:(\w+\.json)|checkpoint[_-]\d+/(\d+)-(\d+)-(\d*)\.safetensors)")
+Listed = tuple[tuple[str, int], ...]  # files, and how many bytes each has
 
 
 @dataclass(frozen=True)
@@ -30,103 +36,109 @@ class _Index:
     """What the files say besides the weights.
 
     Attributes:
-        files: their names, and how many bytes each has.
         layout: of the weights.
         rows: by model, of each of its rows: file, row, epoch, step.
         models: by model, its hyperparameters.
-        metrics: by model, a line for each row.
+        metrics: by model, a line for each epoch that is told.
     """
 
-    files: tuple[tuple[str, int], ...]
     layout: Layout
     rows: dict[int, list[tuple[int, int, int, int]]]
     models: dict[int, dict[str, Any]]
     metrics: dict[int, list[dict[str, Any]]]
 
 
-def is_hub_folder(place: str) -> bool:
-    """Whether a folder holds such a dataset: Parquet files in `data/` that say what their weights are."""
-    files = Files(place)
-    try:
-        names = [name for name, _ in _listed(files)]
-        if not names or (files.local and not Path(files.at(names[0])).is_file()):
-            return False
-        with open_shard(files, names[0], OF_ANYBODY) as shard:
-            return LAYOUT_KEY in (shard.schema_arrow.metadata or {})
-    except StoreError:  # of something else
-        return False
-
-
 @dataclass(frozen=True)
 class HubFolder:
-    """The folder with the dataset, at a path or a URI."""
+    """The folder with the dataset, at a path or a URI; other files in it are there, too.
+
+    Attributes:
+        given: as the user names it.
+        place: absolute.
+        files: of the dataset.
+    """
 
     given: str
     place: str
+    files: Listed
 
     def names(self) -> dict[str, Stamp]:
-        """As `FileOrigin` says: `model-00003/checkpoint_000020/FILE-ROW.npz`, with `params.json` and `result.json`."""
-        index = _index(self.place)
-        stamp = (4 * index.layout.dimension, sum(size for _, size in index.files))
+        """As `FileOrigin` says: a row is `model-00003/checkpoint_000020/FILE-ROW-STEP.safetensors`."""
+        index = _index(self.place, self.files)
+        size, stamp = 4 * index.layout.dimension, sum(size for _, size in self.files)
         names: dict[str, Stamp] = {}
         for model_id, rows in index.rows.items():
             folder = f"model-{model_id:05d}"
-            names[f"{folder}/{PARAMS}"] = names[f"{folder}/{RESULTS}"] = (0, stamp[1])
+            names[f"{folder}/{PARAMS}"] = names[f"{folder}/{RESULTS}"] = (0, stamp)
             for file, row, epoch, step in rows:
                 moment = f"checkpoint_{epoch:06d}" if epoch >= 0 else f"checkpoint-{max(step, 0)}"
-                names[f"{folder}/{moment}/{file}-{row}.npz"] = stamp
-        return names
+                names[f"{folder}/{moment}/{file}-{row}-{step if step >= 0 else ''}.safetensors"] = (size, stamp)
+        ours = dict(self.files)
+        beside = {name: (size, 0) for name, size in Files(self.place).below().items() if name not in ours}
+        return {**beside, **names}
 
     def read(self, name: str) -> bytes:
         """As `FileOrigin` says."""
-        index = _index(self.place)
-        folder, _, rest = name.partition("/")
-        model_id = int(folder.removeprefix("model-"))
-        if rest == PARAMS:
+        made = _MADE.fullmatch(name)
+        if made is None:
+            return Files(self.place).read(name)
+        index, model_id = _index(self.place, self.files), int(made[1])
+        if made[2] == PARAMS:
             return json.dumps(index.models[model_id], default=str).encode()
-        if rest == RESULTS:
+        if made[2] == RESULTS:
             return "".join(json.dumps(line) + "\n" for line in index.metrics[model_id]).encode()
-        file, row = map(int, rest.rpartition("/")[2].removesuffix(".npz").split("-"))
-        packed = io.BytesIO()
-        weights: Any = self._weights(index, file, row)
-        np.savez(packed, **index.layout.unflatten(weights))
-        return packed.getvalue()
+        weights: Any = self._weights(int(made[3]), int(made[4]))
+        tensors = {name: np.ascontiguousarray(values) for name, values in index.layout.unflatten(weights).items()}
+        return safetensors.numpy.save(tensors, {"step": made[5], ORDER: json.dumps(list(tensors))})
 
-    def _weights(self, index: _Index, file: int, row: int) -> NDArray[Any]:
-        starts = _starts(self.place, *index.files[file])
+    def _weights(self, file: int, row: int) -> NDArray[Any]:
+        starts = _starts(self.place, *self.files[file])
         number = int(np.searchsorted(starts, row, side="right")) - 1
-        values: NDArray[Any] = _row_group(self.place, *index.files[file], number)[row - starts[number]]
+        values: NDArray[Any] = _row_group(self.place, *self.files[file], number)[row - starts[number]]
         return values
 
 
-def _listed(files: Files) -> list[tuple[str, int]]:
-    names = [f"{DATA}/{name}" for name in files.names(DATA) if name.endswith(SUFFIX)]
-    return [(name, files.size(name)) for name in sorted(names)]
-
-
-def _index(place: str) -> _Index:
-    """The index, read once by every process, as long as the files are the same."""
-    return _read(place, tuple(_listed(Files(place))))
+def find_hub_folder(given: str, place: str) -> HubFolder | None:
+    """Such a dataset, if it lies at a place: Parquet files in `data/` that say what their weights are."""
+    files = Files(place)
+    try:
+        names = [f"{DATA}/{name}" for name in files.names(DATA) if name.endswith(SUFFIX)]
+        if not names or (files.local and not all(Path(files.at(name)).is_file() for name in names)):
+            return None
+        with open_shard(files, names[0], OF_ANYBODY) as shard:
+            if LAYOUT_KEY not in (shard.schema_arrow.metadata or {}):
+                return None
+        return HubFolder(given, place, tuple((name, files.size(name)) for name in sorted(names)))
+    except StoreError:  # of something else
+        return None
 
 
 @lru_cache(maxsize=2)
-def _read(place: str, listed: tuple[tuple[str, int], ...]) -> _Index:
-    index = _Index(listed, _layout(place, listed[0]), {}, {}, {})
-    for file, (name, size) in enumerate(listed):
+def _index(place: str, files: Listed) -> _Index:
+    """Read once by every process."""
+    index: _Index | None = None
+    for number, (name, size) in enumerate(files):
         with open_shard(Files(place), name, OF_ANYBODY, size) as shard:
-            vectors = [field.name for field in shard.schema_arrow if pa.types.is_fixed_size_list(field.type)]
-            columns = [column for column in shard.schema_arrow.names if column not in vectors]
-            if missing := [column for column in (*SCALAR_NAMES, "weights") if column not in shard.schema_arrow.names]:
-                raise StoreError(f"{place}/{name}: has no column {missing[0]}; export the run again")
-            for row, said in enumerate(_lines(shard.read(columns=columns, use_threads=False))):
-                _take(index, file, row, said)
+            schema = shard.schema_arrow
+            try:
+                layout = Layout.from_json((schema.metadata or {}).get(LAYOUT_KEY, b"null"))
+            except StoreError as error:
+                raise StoreError(f"{place}/{name}: {error}") from None
+            index = index or _Index(layout, {}, {}, {})
+            if layout != index.layout:
+                raise StoreError(f"{place}/{name}: has another layout than {files[0][0]}; export the run again")
+            for field in SCALARS:
+                if field.name not in schema.names or schema.field(field.name).type != field.type:
+                    raise StoreError(f"{place}/{name}: has no column {field.name} of {field.type}; export it again")
+            columns = [field.name for field in schema if not pa.types.is_fixed_size_list(field.type)]
+            table = shard.read(columns=columns, use_threads=False)
+            if any(table[key].null_count for key in ("model_id", "epoch", "step")):
+                raise StoreError(f"{place}/{name}: model_id, epoch or step holds nulls; export it again")
+            for row, said in enumerate(_lines(table)):
+                _take(index, number, row, said)
+    if index is None:
+        raise StoreError(f"{place}: has no files")
     return index
-
-
-def _layout(place: str, first: tuple[str, int]) -> Layout:
-    name, size = first
-    with open_shard(Files(place), name, OF_ANYBODY, size) as shard:
-        return Layout.from_json((shard.schema_arrow.metadata or {}).get(LAYOUT_KEY, b"null"))
 
 
 def _lines(table: pa.Table) -> Iterator[dict[str, Any]]:
@@ -135,17 +147,28 @@ def _lines(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def _take(index: _Index, file: int, row: int, said: dict[str, Any]) -> None:
-    model_id, epoch, step = said["model_id"], said["epoch"], said["step"]
-    index.rows.setdefault(model_id, []).append((file, row, epoch, step))
+    model_id, epoch = said["model_id"], said["epoch"]
+    index.rows.setdefault(model_id, []).append((file, row, epoch, said["step"]))
     metrics = {name: said[name] for name in METRIC_NAMES if said[name] is not None}
-    index.metrics.setdefault(model_id, []).append({ITERATION: epoch, STEP: step, **metrics})
+    index.metrics.setdefault(model_id, []).append({ITERATION: epoch, **metrics})
     if model_id not in index.models:
-        known = {name: value for name, value in said.items() if name not in SCALAR_NAMES}
-        index.models[model_id] = {
-            OWN + name if name in OF_AN_IMPORT else name: value
-            for name, value in known.items()
-            if name.removeprefix("final_") not in METRIC_NAMES
-        }
+        index.models[model_id] = _hyperparameters(said)
+    twice = Counter(line[ITERATION] for line in index.metrics[model_id][-2:])
+    if twice[epoch] > 1:  # a table by epochs cannot say which is whose
+        index.metrics[model_id][-2:] = [{ITERATION: epoch}]
+
+
+def _hyperparameters(said: dict[str, Any]) -> dict[str, Any]:
+    kept = {
+        name: value
+        for name, value in said.items()
+        if name not in SCALAR_NAMES and name.removeprefix(_FINAL) not in METRIC_NAMES
+    }
+    # Of a run that was imported already: what it had as its own is no longer so.
+    older = {name: value for name, value in kept.items() if name.startswith(OWN)}
+    return older | {
+        OWN + name if name in OF_AN_IMPORT else name: value for name, value in kept.items() if name not in older
+    }
 
 
 @lru_cache(maxsize=16)

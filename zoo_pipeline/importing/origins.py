@@ -17,7 +17,7 @@ from zoo_pipeline.counts import binary
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.formats.archive import MOST_RATIO, UNSUSPECTED_BYTES
 from zoo_pipeline.importing.cnn_zoo import CnnZoo, is_cnn_zoo
-from zoo_pipeline.importing.hub_folder import HubFolder, is_hub_folder
+from zoo_pipeline.importing.hub_folder import find_hub_folder
 from zoo_pipeline.importing.stamps import Stamp
 from zoo_pipeline.store.filesystem import Files
 
@@ -178,13 +178,13 @@ def find_origin(given: str, place: str) -> FileOrigin:
     if "://" in place:
         if Files(place).is_file():
             return RemoteFolder(given, folder, name)
-        return HubFolder(given, place) if is_hub_folder(place) else RemoteFolder(given, place)
+        return find_hub_folder(given, place) or RemoteFolder(given, place)
     if not Path(place).exists():
         raise StoreError(f"{given}: there is nothing; name a folder, a file or a zip with checkpoints")
     if Path(place).is_dir():
         if is_cnn_zoo(place):
             return CnnZoo(given, place)
-        return HubFolder(given, place) if is_hub_folder(place) else LocalFolder(given, place)
+        return find_hub_folder(given, place) or LocalFolder(given, place)
     if name.endswith(_ZIP):
         try:
             _open(place)

@@ -113,7 +113,7 @@ class ImportPlan:
     def splits(self) -> list[str]:
         """Train, validation or test for every model, in the same shares as of a trained zoo.
 
-        By the model's name alone: the same models are in the same splits from wherever they are imported.
+        By the models' names alone: the same names make the same splits, wherever the files lie.
         """
         return splits([digest({"model": name}) for name in self.models])
 

@@ -134,15 +134,17 @@ def _of_epochs(
             raise ConfigError(f'epochs: got {epochs!r}{nearest(epochs, ["last"])}; expected numbers, "last" or None')
         return last_of_models(model_id, epoch, step)
     known = np.unique(epoch)
-    several = np.atleast_1d(np.asarray(epochs, dtype=np.int64))
+    several = [epochs] if isinstance(epochs, (int, np.integer)) else list(epochs)
     for asked in several:
-        if asked not in known:
-            near = int(known[np.abs(known.astype(np.int64) - asked).argmin()])
+        if isinstance(asked, bool) or not isinstance(asked, (int, np.integer)):
+            raise ConfigError(f'epochs: got {asked!r}; expected numbers, "last" or None')
+        if asked not in known.tolist():
+            near = min(known.tolist(), key=lambda epoch: abs(epoch - int(asked)))
             raise ConfigError(
                 f"{root}: has no checkpoint after epoch {asked} (nearest: {near}); "
                 f"expected epochs from {known[0]} to {known[-1]}"
             )
-    return np.isin(epoch, several)
+    return np.isin(epoch, np.array(several, dtype=np.int64))
 
 
 def _property(zoo: Zoo, name: str, table: pa.Table, splits: dict[int, str]) -> Property:

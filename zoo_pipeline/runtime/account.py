@@ -21,7 +21,7 @@ from zoo_pipeline.runtime.progress import GroupNews, GroupNote, Tally, shown, te
 from zoo_pipeline.runtime.training_meter import TrainingMeter
 from zoo_pipeline.store.failures import forget_failure, report_failure
 from zoo_pipeline.store.options import redacted
-from zoo_pipeline.store.pulse import BEAT_EVERY_S, beat, still
+from zoo_pipeline.store.pulse import BEAT_EVERY_S, FIRST, beat, still
 from zoo_pipeline.store.rundir import RunDirectory
 
 _FIRST_BEATS_S = (3.0, 7.0, 20.0)  # after which somebody who looks at once is told something
@@ -63,8 +63,8 @@ class Account:
         failures: the groups that failed.
     """
 
-    def __init__(self, plan: Plan, run: RunDirectory, missing: list[Group], meter: Meter) -> None:
-        self._run, self._groups, self._missing = run, len(plan.groups), len(missing)
+    def __init__(self, plan: Plan, run: RunDirectory, missing: list[Group], meter: Meter, begins: str = FIRST) -> None:
+        self._run, self._groups, self._missing, self._begins = run, len(plan.groups), len(missing), begins
         models = {group.number: len(group.models) for group in missing}
         self._tally = Tally(models, plan.epochs)
         self._meter = TrainingMeter(meter, run_tag(run.root), self._tally, models, len(plan.groups) - len(missing))
@@ -151,6 +151,7 @@ class Account:
         return {
             "started": self._started.isoformat(timespec="seconds"),
             "driver": f"{platform.node()}:{os.getpid()}",
+            "begins": self._begins,
             "running": self._tally.running(),
             "failed": sorted(failure.group for failure in self.failures),
             "model_epochs": {"done": self._tally.done, "total": self._tally.total, "per_s": round(rate, 3)},

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting import hub, trials
 from zoo_pipeline.exporting.rows import Layouts, row_groups
 from zoo_pipeline.exporting.selection import ChosenRows
@@ -68,7 +69,7 @@ def _state_files(part: ChosenRows, job: Job) -> Iterator[tuple[str, bytes]]:
     """Name and content of the file of every checkpoint."""
     target, spec = job.target, job.spec
     seeds = _seeds(job.models)
-    copies = iter(() if part.copies is None else part.copies.tolist())
+    by_step = iter(part.by_step.tolist())
     for table in row_groups(Files(job.run), part):
         for model_id, epoch, step, state in states_of(job.layouts, table):
             if target.format == "safetensors":
@@ -79,9 +80,9 @@ def _state_files(part: ChosenRows, job: Job) -> Iterator[tuple[str, bytes]]:
             if target.format == "model-zoos":
                 name = f"{trials.trial_name(model_id, seeds.get(model_id), spec)}/{trials.checkpoint_name(epoch)}"
             else:
-                copy = next(copies, 0)
-                moment = f"epoch-{epoch:04d}" if epoch >= 0 else f"step-{step:06d}"
-                moment += f"-again-{copy}" if copy else ""
+                times = [f"epoch-{epoch:04d}"] if epoch >= 0 else []
+                times += [f"step-{step:06d}"] if next(by_step) and step >= 0 else []
+                moment = "-".join(times)
                 name = target.file or f"model-{model_id:05d}/{moment}{SUFFIX_OF[target.format]}"
             yield name, data
 
@@ -122,12 +123,28 @@ def _write_data_file(files: Files, item: hub.DataFile, job: Job) -> tuple[int, i
 
 
 def _publish_all(files: Files, named: Iterable[tuple[str, bytes]], *, replace: bool = False) -> tuple[int, int]:
-    """Publish small files, several at a time: each is synced, and that is waited for."""
+    """Publish small files, several at a time: each is synced, and that is waited for.
+
+    What is there already is what an earlier attempt wrote, or another checkpoint of the same model and moment.
+
+    Raises:
+        StoreError: its content is another.
+    """
+
+    def put(name: str, data: bytes) -> None:
+        if replace:
+            files.replace(name, data)
+        elif not files.publish(name, data) and files.read(name) != data:
+            raise StoreError(
+                f"{files.at(name)}: the run has two checkpoints of that model and moment with different weights; "
+                f"choose others by --models and --epochs"
+            )
+
     count = size = held = 0
     pending: deque[tuple[Future[Any], int]] = deque()
     with ThreadPoolExecutor(WRITING_THREADS) as pool:
         for name, data in named:
-            pending.append((pool.submit(files.replace if replace else files.publish, name, data), len(data)))
+            pending.append((pool.submit(put, name, data), len(data)))
             count, size, held = count + 1, size + len(data), held + len(data)
             while held > ROW_GROUP_BYTES or len(pending) > MOST_WAITING:  # no more of them in memory
                 future, given_back = pending.popleft()

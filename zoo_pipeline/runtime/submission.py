@@ -31,7 +31,6 @@ _TRAINING = {"run", "train"}  # commands of zoo, and scripts in jobs/; an analys
 _NEVER_BEGAN = ("RUNTIME_ENV_SETUP_FAILURE", "COMMAND_START_ERROR")  # another attempt would not either
 # RuntimeError: what Ray makes of any other answer than 200, as of a head that is still starting.
 _UNREACHABLE = (OSError, requests.RequestException, ClientError, RuntimeError)
-_WHAT_STAYS = "What is published stays; the same command with --resume goes on"
 _REFUSED, _UNKNOWN, _REPEATED = "status code 4", "status code 404", "already exists"
 
 
@@ -61,6 +60,10 @@ class Submission:
             return list(self.command)
         words = [word for word in self.command if word != "--overwrite"]
         return words if "--resume" in words else [*words, "--resume"]
+
+    def what_stays(self) -> str:
+        """How to go on by hand, where the job is one that trains."""
+        return "; what is published stays, and the same command with --resume goes on" if self._trains() else ""
 
     def _trains(self) -> bool:
         scripts = {Path(word).stem for word in self.command if word.endswith(".py")}
@@ -94,9 +97,9 @@ def see_through(submission: Submission) -> int:
                 _tell(f"{job} {_said(code)}")
                 return code
             _tell(f"{job} was lost: its cluster, or the machine of its driver, went away")
-        _tell(f"lost {submission.resubmit + 1} times; given up. {_WHAT_STAYS}")
+        _tell(f"lost {submission.resubmit + 1} times; given up{submission.what_stays()}")
     except _NoClusterError:
-        _tell(f"no cluster answered for {submission.patience_s:.0f} s; given up. {_WHAT_STAYS}")
+        _tell(f"no cluster answered for {submission.patience_s:.0f} s; given up{submission.what_stays()}")
     return 1
 
 

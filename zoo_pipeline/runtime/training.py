@@ -1,6 +1,5 @@
 """The training job: every group that is not there yet is trained in a task and published by it."""
 
-import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from zoo_pipeline.runtime.group_task import GroupTask, train_and_publish
 from zoo_pipeline.runtime.progress import tell_line
 from zoo_pipeline.store.commit import ShardRecord, describe_range, published
 from zoo_pipeline.store.groups import complete
-from zoo_pipeline.store.pulse import pulse
+from zoo_pipeline.store.pulse import FIRST, LAST, pulse
 from zoo_pipeline.store.rundir import ENGINE, RunDirectory
-from zoo_pipeline.task_memory import data_bytes, task_bytes
+from zoo_pipeline.task_memory import reading_bytes, task_bytes
 
 VERIFYING_THREADS = 8  # footers and hashes of shards that are already there; waits for disks and networks
 
@@ -61,8 +60,9 @@ def train_zoo(plan: Plan, dataset: Dataset | PlannedDataset, run: RunDirectory, 
     diverged = 0
     # What was planned; resized images have a hash of their own.
     content = dataset.content_sha256 if plan.config.zoo.model.image_side else plan.facts.content_sha256 or ""
-    tasks = [_task(plan, run, group, engine, content) for group in _in_turn(run, missing)]
-    account = Account(plan, run, missing, executor.meter)
+    begins = _begins(run) if missing else FIRST
+    tasks = [_task(plan, run, group, engine, content) for group in (missing if begins == FIRST else missing[::-1])]
+    account = Account(plan, run, missing, executor.meter, begins)
     with account.open(), executor.listening(account.hear) as tell:
         for outcome in executor.map_unordered(train_and_publish, tasks, data, tell, memory_bytes=task_bytes(plan)):
             # What concerns all groups, as a full disk does, ends the run; a worker that dies concerns its group.
@@ -92,7 +92,7 @@ def _kept(plan: Plan, dataset: Dataset | PlannedDataset, executor: Executor) -> 
     if isinstance(dataset, Dataset):
         return dataset
     try:
-        return executor.keep(DATASET, dataset.load, memory_bytes=data_bytes(plan))
+        return executor.keep(DATASET, dataset.load, memory_bytes=reading_bytes(plan))
     except DataError as error:  # not there on that machine, or another one
         tell_line(DATASET, f"is handed over by this process, since a worker says: {error}")
         return dataset.load()
@@ -113,13 +113,15 @@ def _split_done(plan: Plan, run: RunDirectory) -> tuple[list[Group], list[ShardR
     return missing, [record for records in looked for record in records or ()]
 
 
-def _in_turn(run: RunDirectory, missing: list[Group]) -> list[Group]:
-    """The order of the groups: beside other drivers a random one, so that no two of them go side by side."""
-    said = pulse(run) if missing else None
+def _begins(run: RunDirectory) -> str:
+    """Which group is first: beside another driver the other end, so that the two meet and do not go side by side."""
+    said = pulse(run)
     if said is None or said["lost"]:
-        return missing
-    tell_line("training", f"{said['driver']} was at work here {said['age_s']:.0f} s ago; the groups are shared with it")
-    return random.sample(missing, len(missing))
+        return FIRST
+    begins = FIRST if said["begins"] == LAST else LAST
+    told = f"{said['driver']} was at work here {said['age_s']:.0f} s ago"
+    tell_line("training", f"{told}; beginning with the {begins} group, where it did not")
+    return begins
 
 
 def _task(plan: Plan, run: RunDirectory, group: Group, engine: dict[str, Any], dataset_sha256: str) -> GroupTask:

@@ -70,7 +70,11 @@ IMPORTED_COLUMNS = {
     "model_key": Column("", "32 hexadecimal digits, of the sources and the name"),
     "group": Column("", "the shard that it begins in"),
     "name": Column("", "what the names of the files call the model"),
-    "split": Column("", "`train`, `validation` or `test`, for learning *about* models; by a hash of the names"),
+    "split": Column(
+        "",
+        "`train`, `validation` or `test`, for learning *about* models: as in the run that was exported, else by a hash "
+        "of the names",
+    ),
     "status": Column("", "`diverged` where a weight is not finite, else `ok`"),
 }
 BUFFERS = Column("", "all buffers, such as BatchNorm's running statistics, in the order of their layout")

@@ -81,6 +81,12 @@ class Files:
         names = (path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
         return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
 
+    def folders(self) -> list[str]:
+        """Names of the folders in the root; empty if there are none."""
+        listed = self._listed(self.path or "/", "", detail=True)
+        found = (str(entry["name"]) for entry in listed if entry["type"] == "directory")
+        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
+
     def below(self) -> dict[str, int]:
         """Bytes of all files below the root, in its folders, too, by their names; empty if there are none."""
         sizes: dict[str, int] = {}

@@ -16,22 +16,22 @@ _MOST_SHOWN = 5
 
 
 def last_of_models(model_id: NDArray[np.int32], epoch: NDArray[np.int32], step: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """bool[n], which rows are of the greatest epoch of their model, and of the greatest step at that epoch.
+    """bool[n], the last row of every model: of its greatest epoch, and at that of its greatest step.
 
     Args:
         model_id: int32[n].
         epoch: int32[n]; −1: unknown.
         step: int64[n]; −1: unknown.
     """
-    order = np.lexsort((step, epoch, model_id))
-    ends = order[np.flatnonzero(np.append(np.diff(model_id[order]) != 0, True))] if len(order) else order
-    _, model = np.unique(model_id, return_inverse=True)
-    last = ends[model]
-    return np.asarray((epoch == epoch[last]) & (step == step[last]))
+    order = np.lexsort((step, epoch, model_id))  # of several of one moment, the last
+    last = np.zeros(len(order), dtype=bool)
+    if len(order):
+        last[order[np.append(np.diff(model_id[order]) != 0, True)]] = True
+    return last
 
 
-def one_row(root: str, rows: pa.Table, model_id: int, epoch: int | Last | None, step: int | None) -> dict[str, int]:
-    """Model, epoch and step of the one row that is meant.
+def rows_meant(root: str, rows: pa.Table, model_id: int, epoch: int | Last | None, step: int | None) -> dict[str, int]:
+    """Model, epoch and step of the checkpoint that is meant; several rows may have them.
 
     Args:
         root: of the run, for messages.
@@ -42,21 +42,23 @@ def one_row(root: str, rows: pa.Table, model_id: int, epoch: int | Last | None, 
 
     Raises:
         ConfigError: neither epoch nor step is named.
-        StoreError: there is none, or there are several.
+        StoreError: there is none, or there are several of different steps.
     """
     asked = [f"{what} {value}" for what, value in (("epoch", epoch), ("step", step)) if value is not None]
     if not asked:
         raise ConfigError(f"{root}: which checkpoint of model {model_id}? name an epoch or a step")
     if step is not None:
         rows = rows.filter(pc.equal(rows["step"], step))
-    if epoch == "last" and len(rows):
+    if epoch == "last":
         rows = rows.filter(pa.array(last_of_models(*(rows[name].to_numpy() for name in _KEYS))))
     if not len(rows):
         raise StoreError(f"{root}: has no checkpoint of model {model_id} after {' and '.join(asked)}")
-    if len(rows) > 1:
-        steps = ", ".join(map(str, rows["step"].to_pylist()[:_MOST_SHOWN]))
-        raise StoreError(
-            f"{root}: has {plural(len(rows), 'checkpoint')} of model {model_id} after {' and '.join(asked)}, "
-            f"of the steps {steps}{', …' if len(rows) > _MOST_SHOWN else ''}; name one by its step"
-        )
-    return {name: int(rows[name][0].as_py()) for name in _KEYS}
+    found = {name: pc.unique(rows[name]).to_pylist() for name in _KEYS}
+    for name, others in (("step", found["step"]), ("epoch", found["epoch"])):
+        if len(others) > 1:
+            shown = ", ".join(map(str, others[:_MOST_SHOWN])) + (", …" if len(others) > _MOST_SHOWN else "")
+            raise StoreError(
+                f"{root}: has {plural(len(rows), 'checkpoint')} of model {model_id} after {' and '.join(asked)}, of "
+                f"the {name}s {shown}; name one by its {name}"
+            )
+    return {name: int(values[0]) for name, values in found.items()}

@@ -9,6 +9,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.store.rundir import PROGRESS, RunDirectory
 
 BEAT_EVERY_S = 30.0
+FIRST, LAST = "first", "last"  # group that a driver begins with; beside another one, that it does not begin with
 _LOST_AFTER = 4  # beats that did not come
 
 
@@ -41,6 +42,7 @@ def pulse(run: RunDirectory) -> dict[str, Any] | None:
             "lost": age_s > _LOST_AFTER * BEAT_EVERY_S,
             "started": str(said["started"]),
             "driver": str(said["driver"]),
+            "begins": LAST if said.get("begins") == LAST else FIRST,
             "running": [int(group) for group in said["running"]],
             "failed": [int(group) for group in said["failed"]],
             "model_epochs": {

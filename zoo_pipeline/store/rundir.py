@@ -16,6 +16,7 @@ from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
 CHECKPOINTS, BUFFERS, STATES, ANALYSIS = "checkpoints", "buffers", "states", "analysis"
+_MOST_LOOKED_AT = 100
 FAILURES, PROGRESS, IMPORT = "failures", "progress.json", "import.json"
 # In the order in which they are removed: what claims completeness goes first.
 PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, FAILURES, PROGRESS, ENGINE, IMPORT, SPEC)
@@ -189,9 +190,14 @@ def is_imported(document: Mapping[str, Any]) -> bool:
     return isinstance(spec, Mapping) and "import" in spec
 
 
+def runs_in(files: Files) -> list[str]:
+    """Folders with a run in a folder, as of a recipe or an import; of very many folders the first are looked at."""
+    return [name for name in files.folders()[:_MOST_LOOKED_AT] if files.exists(f"{name}/{SPEC}")]
+
+
 def why_no_run(given: str, files: Files) -> str:
     """What a folder without a spec.json is instead."""
-    runs = [name for name in files.names() if files.exists(f"{name}/{SPEC}")]  # of a recipe, or an import
+    runs = runs_in(files)
     if not runs:
         return f"has no {SPEC}; is this a run directory?"
     shown = ", ".join(f"{given.rstrip('/')}/{name}" for name in runs[:3])
