@@ -48,6 +48,8 @@ def test_two_drivers_share_the_groups_and_end_with_one_manifest(tmp_path):
     assert min(map(len, both)) > 0, "each had its share"
     begun = Counter(group for log in logs for group in events(log, "group begun"))
     assert sum(begun.values()) - GROUPS <= 2, "they meet once, and do not train the same groups side by side"
+    trained = [json.loads(log.read_text().splitlines()[-1])["trained"] for log in logs]
+    assert GROUPS <= sum(trained) <= GROUPS + 2, "what the other one published is not counted"
     assert verify(RunDirectory(str(root)))["complete"]
     assert not (root / "progress.json").exists()
     calm = tmp_path / "calm"

@@ -142,6 +142,9 @@ def why_nothing(origins: Sequence[FileOrigin], listing: Listing, refused: Sequen
     sources = ", ".join(origin.given for origin in origins)
     if not listing.files:
         others = ", ".join(f"{count:,} {kind}" for kind, count in list(listing.passed_over.items())[:5]) or "nothing"
-        return f"{sources}: no file of a checkpoint's kind there (but {others}); docs/import.md says what they are"
+        told = "; zoo analyze reads Parquet as it is" if ".parquet" in listing.passed_over else ""
+        return (
+            f"{sources}: no file of a checkpoint's kind there (but {others}); docs/import.md says what they are{told}"
+        )
     file, why = refused[0]
     return f"{sources}: none of {plural(len(listing.files), 'file')} can be imported; {file}: {why}"
