@@ -132,7 +132,12 @@ def test_epochs_are_those_asked_for(small_run):
     assert ids_of(ZooDataset(str(small_run), IDS, epochs={3, 1})) == ids_of(
         ZooDataset(str(small_run), IDS, epochs=iter([1, 3]))
     )
-    for wrong, told in (([1.7], "got 1.7;"), (["last"], "got 'last';"), ([10**30], r"after epoch 1000.*nearest: 3")):
+    for wrong, told in (
+        (1.5, "got 1.5;"),
+        ([1.7], r"got \[1.7\];"),
+        (["last"], "got"),
+        ([10**30], r"after epoch 1000.*nearest: 3"),
+    ):
         with pytest.raises(ConfigError, match=told):
             ZooDataset(str(small_run), IDS, epochs=wrong)
     assert ZooDataset(str(small_run), "epoch", epochs=2)[:][1]["epoch"].tolist() == [2] * 6

@@ -4,16 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.places import absolute
 
 if TYPE_CHECKING:
-    from zoo_pipeline.exporting.selection import ChosenRows
     from zoo_pipeline.runtime.exporting import ExportReport
-    from zoo_pipeline.zoo import Zoo
 
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 
@@ -39,6 +35,7 @@ def export_run(options: ExportOptions) -> "ExportReport":
     Raises:
         ZooError: a user's mistake, a run that cannot be read, or a place that cannot be written.
     """
+    from zoo_pipeline.exporting.copies import told_apart
     from zoo_pipeline.exporting.selection import select
     from zoo_pipeline.exporting.target import check_target, find_target
     from zoo_pipeline.runtime.exporting import checked_models, contents_of, export
@@ -55,8 +52,9 @@ def export_run(options: ExportOptions) -> "ExportReport":
         raise ConfigError(f"--license {options.license}: expected an SPDX identifier such as cc-by-4.0 or apache-2.0")
     zoo = Zoo(root)
     parts = select(contents_of(zoo), options.models, options.epochs, by_epoch=target.format == "model-zoos")
-    if target.file is not None:
-        parts = _one_of_copies(zoo, parts)
+    if target.format != "hub":  # which names no files by models and moments
+        by_epoch = target.format == "model-zoos" or target.file is not None
+        parts = told_apart(parts, zoo.shards.vectors, by_epoch=by_epoch)
     count = sum(len(part.rows) for part in parts)
     if target.file is not None and count > 1:
         raise ConfigError(
@@ -69,15 +67,3 @@ def export_run(options: ExportOptions) -> "ExportReport":
     name = options.executor if target.file is None else "inline"  # a Ray is not started for one file
     with open_executor(name, Resources(), options.ray_address) as executor:
         return export(zoo, parts, target, executor, models=models, overwrite=options.overwrite, license=license)
-
-
-def _one_of_copies(zoo: "Zoo", parts: "list[ChosenRows]") -> "list[ChosenRows]":
-    """The first row alone, where all are of one model and epoch, and have the same weights."""
-    chosen = {(int(part.contents.model_id[row]), int(part.contents.epoch[row])) for part in parts for row in part.rows}
-    if len(chosen) > 1:
-        return parts
-    ((model_id, epoch),) = chosen
-    weights = zoo.weights([model_id], [epoch])
-    if (weights != weights[0]).any():
-        return parts
-    return [parts[0].where(np.arange(len(parts[0].rows)) == 0)]

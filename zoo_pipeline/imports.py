@@ -12,7 +12,7 @@ from zoo_pipeline.errors import ConfigError
 from zoo_pipeline.places import absolute
 
 if TYPE_CHECKING:
-    from zoo_pipeline.importing.origins import FileOrigin
+    from zoo_pipeline.importing.file_origin import FileOrigin
     from zoo_pipeline.runtime.importing import ImportReport
 
 

@@ -72,7 +72,8 @@ def repair(
     if is_imported(run.spec):
         raise ConfigError(f"{root}: was imported, so nothing of it can be trained again; {IMPORT_AGAIN}")
     config = recorded_config(run.spec, overrides, root)
-    if config.zoo.dataset not in BUILT_IN and not any("dataset" in override for override in overrides):
+    keys = {override.partition("=")[0].strip() for override in overrides}
+    if config.zoo.dataset not in BUILT_IN and not keys & {"zoo", "zoo.dataset"}:
         raise ConfigError(
             f"{root}: was trained on data of one's own, of which it keeps the name alone ({config.zoo.dataset}); say "
             f"where they lie: --set zoo.dataset=PATH"

@@ -10,7 +10,7 @@ from zoo_pipeline.models import Layout
 from zoo_pipeline.store.bag import Bag
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.plain import plain_rows, read_plain
-from zoo_pipeline.store.rundir import SPEC, RunDirectory, runs_in, why_no_run
+from zoo_pipeline.store.rundir import SPEC, RunDirectory, holds_runs, runs_in
 from zoo_pipeline.zoo import Zoo
 
 PARQUET = ".parquet"
@@ -55,8 +55,8 @@ def find_source(given: str, place: str) -> Source:
         (name, f"{given.rstrip('/')}/{name}") for name in names if name.endswith(PARQUET) and not name.startswith(".")
     )
     if not plain:
-        if runs_in(files):
-            raise StoreError(f"{given}: {why_no_run(given, files)}")
+        if runs := runs_in(files):
+            raise StoreError(f"{given}: {holds_runs(given, runs)}")
         found = f"has no {SPEC} and no *{PARQUET}" if names or files.exists("") else "there is nothing"
         raise StoreError(f"{given}: {found}; expected a run, a folder of Parquet files or one of them")
     return Source(given, place, plain)

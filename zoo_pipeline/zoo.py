@@ -21,7 +21,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.models import Layout, build
 from zoo_pipeline.points import points
 from zoo_pipeline.store.bag import Bag, named
-from zoo_pipeline.store.moments import Last, rows_meant
+from zoo_pipeline.store.moments import Last, alike, rows_meant
 from zoo_pipeline.store.reading import CheckpointFiles
 from zoo_pipeline.store.remedies import GO_ON
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory, is_imported
@@ -208,7 +208,7 @@ class Zoo:
         rows = self.checkpoints([model_id], None if epoch is None or epoch == "last" else [epoch])
         row = rows_meant(self.root, rows, model_id, epoch, step)
         found = self._checkpoints.vectors({name: [value] for name, value in row.items()})
-        if (found != found[0]).any():
+        if not alike(found):
             raise StoreError(
                 f"{self.root}: has {len(found)} checkpoints of model {model_id} after epoch {row['epoch']} and step "
                 f"{row['step']}, with different weights; read them by weights()"

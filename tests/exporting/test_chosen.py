@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.exporting.copies import told_apart
 from zoo_pipeline.exporting.selection import Contents, numbers, select
 
 
@@ -77,10 +78,19 @@ def test_steps_stand_for_epochs_that_nobody_knows():
 def test_steps_tell_several_checkpoints_of_an_epoch_apart():
     several = replace(contents("c", (2, 1), (2, 1), (0, 7)), step=np.array([10, 20, -1]))
     alike = replace(several, step=np.array([10, 10, -1]))
-    assert [part.by_step.tolist() for part in select([several])] == [[True, True, False]]
-    assert [part.by_step.tolist() for part in select([alike])] == [[False] * 3], "the weights say whether they are one"
-    assert [part.rows.tolist() for part in select([several], epochs="last")] == [[1, 2]]
-    assert [part.rows.tolist() for part in select([alike], epochs="last")] == [[1, 2]]
-    with pytest.raises(StoreError, match="several checkpoints of model 2 after epoch 1; choose others"):
-        select([several], by_epoch=True)
-    assert len(select([alike], by_epoch=True)) == 1
+    for run in (several, alike):
+        assert [part.rows.tolist() for part in select([run], epochs="last")] == [[1, 2]]
+    weights = {"same": np.array([[np.nan, 1], [np.nan, 1]], np.float32), "other": np.eye(2, dtype=np.float32)}
+
+    def told(run, which, *, by_epoch=False):
+        (part,) = told_apart(select([run]), lambda _: weights[which], by_epoch=by_epoch)
+        return part.rows.tolist(), part.by_step.tolist()
+
+    assert told(several, "other") == ([0, 1, 2], [True, True, False])
+    assert told(several, "same") == ([0, 1, 2], [True, True, False])
+    assert told(several, "same", by_epoch=True) == told(alike, "same") == ([0, 2], [False, False])
+    for run, by_epoch in ((several, True), (alike, False), (alike, True)):
+        with pytest.raises(
+            StoreError, match="has 2 checkpoints of model 2 after epoch 1 and step 10.*different weights"
+        ):
+            told(run, "other", by_epoch=by_epoch)

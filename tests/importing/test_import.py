@@ -181,6 +181,13 @@ def test_a_damaged_import_is_mended_from_the_same_files(tree, tmp_path, capsys):
     capsys.readouterr()
     imported(*again)
     assert "imported 0 files, found 24 done, " in capsys.readouterr().out
+    results = tree / "experiment" / "NN_tune_trainable_00002" / "result.json"
+    results.write_text("".join(results.read_text().splitlines(keepends=True)[:-1]))
+    for damaged in (files[0], out / "manifest.json"):
+        damaged.write_bytes(damaged.read_bytes()[:-1])
+        imported(*again)
+        assert main(["verify", str(out)]) == 0, "also where it does not come back to the bit"
+    assert None in Zoo(str(out)).models["train_loss"].to_pylist()
     shutil.rmtree(tree / "experiment" / "NN_tune_trainable_00003")
     files[0].write_bytes(whole[0][:-1])
     assert main(["import", *again, *INLINE]) == 2
@@ -191,7 +198,7 @@ def test_a_folder_of_runs_is_no_run_and_says_so(tree, tmp_path, capsys):
     torch.save({"weight": torch.randn(3, 4)}, tree / "small.pt")
     out = tmp_path / "runs"
     assert main(["import", str(tree), "--out", str(out), *INLINE]) == 0
-    told = f"zoo: {out}: holds 2 runs, such as {out}/d-12, {out}/d-1210; name one of them"
+    told = f"zoo: {out}: holds runs, such as {out}/d-12, {out}/d-1210; name one of them"
     for command in ("status", "analyze", "report", "verify"):
         assert main([command, str(out), *(INLINE if command == "analyze" else [])]) == 2
         assert told in capsys.readouterr().err
@@ -205,6 +212,61 @@ def test_what_is_best_beside_a_trial_does_not_move_its_metrics(tree, zoo, tmp_pa
     assert rows["epoch"].to_pylist() == [-1, 0, 1, 2]
     expected = zoo.checkpoints([3], [0, 1, 2])["train_loss"].to_pylist()
     assert rows["train_loss"].to_pylist() == [None, *expected]
+
+
+def test_what_is_best_of_a_model_of_steps_is_one_of_them(zoo, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for at, weights in enumerate(zoo.weights()[:3]):
+        said = {"state_dict": state(zoo, weights), "epoch": at // 2, "global_step": 100 * (at + 1)}
+        torch.save(said, folder / f"step={100 * (at + 1)}.ckpt")
+    shutil.copy(folder / "step=200.ckpt", folder / "best.ckpt")
+    found = imported(str(folder), "--out", str(tmp_path / "run"))
+    rows = found.checkpoints()
+    assert (rows["epoch"].to_pylist(), rows["step"].to_pylist()) == ([-1] * 4, [100, 200, 200, 300])
+    last = found.load_state_dict(0, "last")["fc2.bias"]
+    assert torch.equal(last, state(zoo, zoo.weights()[2])["fc2.bias"])
+    assert torch.equal(found.load_state_dict(0, step=300)["fc2.bias"], last)
+
+
+def test_weights_that_are_no_numbers_are_given_back_as_they_are(zoo, tmp_path):
+    folder, run, out = tmp_path / "files", str(tmp_path / "run"), tmp_path / "out"
+    folder.mkdir()
+    weights = {"bias": torch.tensor([1.0, float("nan")]), "scale": torch.tensor(2.0)}
+    for name in ("x_1", "x_2"):
+        torch.save({"state_dict": weights, "epoch": 2}, folder / f"{name}.pt")
+    shutil.copy(folder / "x_2.pt", folder / "x_last.pt")
+    found = imported(str(folder), "--out", run)
+    assert found.checkpoints()["epoch"].to_pylist() == [1, 2, 2]
+    assert found.diverged == {0}
+    for epoch in (1, 2):
+        assert found.load_state_dict(0, epoch)["bias"].numpy().tobytes() == weights["bias"].numpy().tobytes()
+    assert main(["export", run, "--to", str(tmp_path / "x.pt"), "--epochs", "2", *INLINE]) == 0
+    assert main(["export", run, "--to", str(out), "--format", "hub", *INLINE]) == 0
+    back = imported(str(out), "--out", str(tmp_path / "back"))
+    assert back.layout == found.layout
+    assert back.weights().tobytes() == found.weights().tobytes()
+
+
+def test_a_damaged_dataset_of_the_hub_is_told_and_files_beside_it_are_files(zoo, small_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["export", str(small_run), "--to", str(out), "--format", "hub", *INLINE]) == 0
+    (out / ".cache").mkdir()
+    for place in (out / "extra_1.pt", out / ".cache" / "x.pt"):
+        torch.save(state(zoo, zoo.weights()[0]), place)
+    for model_id in (3, 99):  # one of them is in the dataset, too
+        (out / f"model-{model_id:05d}").mkdir()
+        (out / f"model-{model_id:05d}" / "params.json").write_text('{"seed": 7}')
+    command = ["import", str(out), "--out", str(tmp_path / "run"), *INLINE]
+    assert len(imported(*command[1:4]).checkpoints()) == 25
+    torch.save(state(zoo, zoo.weights()[1]), out / "extra_1.pt")
+    assert main([*command, "--resume"]) == 2
+    assert "holds a run of another configuration" in capsys.readouterr().err
+    first = sorted((out / "data").iterdir())[0]
+    first.write_bytes(first.read_bytes()[:-1])
+    assert main([*command[:3], str(tmp_path / "again"), *INLINE]) == 2
+    assert f"{first}: " in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
 
 
 def test_steps_of_one_epoch_keep_their_order(zoo, tmp_path):
@@ -472,7 +534,8 @@ def test_copies_beside_checkpoints_are_of_their_model_and_go_out_with_it(zoo, tm
         found.load_state_dict(0, 3)
     again = ["export", str(tmp_path / "other"), "--to", str(tmp_path / "two"), "--format", "state-dict", *INLINE]
     assert main(again) == 2
-    assert "two checkpoints of that model and moment with different weights" in capsys.readouterr().err
+    assert "has 2 checkpoints of model 0 after epoch 3 and step 69, with different weights" in capsys.readouterr().err
+    assert not (tmp_path / "two").exists()
 
 
 def test_a_dataset_of_the_hub_says_what_it_cannot_know_and_what_is_no_dataset(zoo, tmp_path, capsys):

@@ -74,10 +74,28 @@ def test_what_a_word_says_is_of_the_model_beside_it():
     names = ["run1_best", "run2_best", "run1_last", "run2_last", "resnet18_final", "resnet34_final", "3_best"]
     models = ["run1", "run2", "run1", "run2", "resnet18", "resnet34", "3"]
     assert claims([f"w/{name}.pt" for name in names]) == [Claim(f"w/{model}") for model in models]
-    lightning = ["epoch=0-step=100", "epoch=0-step=200", "last", "last-v1"]
+    lightning = ["epoch=0-step=100", "epoch=0-step=200", "epoch=0-step=200-v1", "last", "last-v1"]
     assert claims([f"a/{name}.ckpt" for name in lightning]) == [
-        Claim("a", 0, 100), Claim("a", 0, 200), Claim("a"), Claim("a"),
+        Claim("a", 0, 100), Claim("a", 0, 200), Claim("a", 0, 200), Claim("a"), Claim("a"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["epoch3_e2", "epoch3_e4"], [Claim("w/epoch3", 2), Claim("w/epoch3", 4)]),
+        (["e2_iter1_3", "e2_iter1_4"], [Claim("w/e2_iter1", 3), Claim("w/e2_iter1", 4)]),
+        (["init_uniform_01", "init_uniform_02"], [Claim("w/init_uniform", 1), Claim("w/init_uniform", 2)]),
+        (
+            ["cnn_init_kaiming_epoch1", "cnn_kaiming_epoch1"],
+            [Claim("w/cnn_init_kaiming", 1), Claim("w/cnn_kaiming", 1)],
+        ),
+        (["resnet18-v1", "resnet18-v2"], [Claim("w/resnet18-v", 1), Claim("w/resnet18-v", 2)]),
+        (["epoch1/model1", "epoch2/model1"], [Claim("w/model1", 1), Claim("w/model1", 2)]),
+    ],
+)
+def test_what_is_alike_is_one_model(names, said):
+    assert claims([f"w/{name}.pt" for name in names]) == said
 
 
 def test_metrics_that_differ_make_no_models():

@@ -41,7 +41,7 @@ class Facts:
         schema: the columns.
         layouts: of the vectors.
         splits: by name, in order.
-        epochs: the least and the greatest; −1: unknown.
+        epochs: the least and the greatest of those that are known; −1: none is.
         complete: whether the run has all that was planned, and all of it is exported.
         license: the hub's identifier of it, or unknown.
     """
@@ -131,7 +131,7 @@ def _front_matter(facts: Facts) -> dict[str, Any]:
 
 def _counts(facts: Facts) -> str:
     first, last = facts.epochs
-    epochs = f", epochs {max(first, 0)} to {last}," if last >= 0 else ","  # of a step alone
+    epochs = f", epochs {first} to {last}," if last >= 0 else ","  # of a step alone
     weights = facts.layouts.weights
     told = (
         f"{plural(facts.rows, 'checkpoint')} of {plural(facts.models, 'neural network')}{epochs} "

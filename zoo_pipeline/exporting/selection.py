@@ -46,7 +46,7 @@ class ChosenRows:
     Attributes:
         contents: of the shard.
         rows: int64[k], ascending.
-        by_step: bool[k], which of them only their step tells from all others: they have no epoch, or are several.
+        by_step: bool[k], which of them are named by their step: they have no epoch, or are not the only one of it.
     """
 
     contents: Contents
@@ -92,11 +92,11 @@ def select(
         contents: of all shards.
         models: numbers and ranges; None for all.
         epochs: likewise, or "last".
-        by_epoch: whether checkpoints must have an epoch, each model's another; else a step does.
+        by_epoch: whether checkpoints must have an epoch; else a step does.
 
     Raises:
         ConfigError: not numbers, a model or epoch that is not there, or no checkpoint has both.
-        StoreError: one is of an unknown model, epoch or step, or the epochs do not tell them apart.
+        StoreError: one is of an unknown model, or of an unknown epoch or step.
     """
     ids = np.concatenate([shard.model_id for shard in contents])
     of_ids = np.concatenate([shard.epoch for shard in contents])
@@ -116,16 +116,8 @@ def select(
             f"some checkpoints are of a model or {'epoch' if by_epoch else 'epoch and step'} that no name says (-1); "
             f"import them again with --pattern, or choose others by --models and --epochs"
         )
-    by_step = np.zeros(len(ids), dtype=bool)
-    by_step[chosen] = (of_ids[chosen] < 0) | _several(ids[chosen], of_ids[chosen], steps[chosen])
-    if by_epoch and by_step.any():
-        at = np.flatnonzero(by_step)[0]
-        raise StoreError(
-            f"the run has several checkpoints of model {ids[at]} after epoch {of_ids[at]}; choose others by --models "
-            f"and --epochs"
-        )
     ends = np.cumsum([len(shard.model_id) for shard in contents])[:-1]
-    pieces = zip(contents, np.split(chosen, ends), np.split(by_step, ends), strict=True)
+    pieces = zip(contents, np.split(chosen, ends), np.split(of_ids < 0, ends), strict=True)
     return [ChosenRows(shard, np.flatnonzero(piece), of[piece]) for shard, piece, of in pieces if piece.any()]
 
 
@@ -140,16 +132,6 @@ def _among(option: str, text: str, there: NDArray[np.int32], noun: str) -> NDArr
             raise ConfigError(f"{option} {text}: the run has no {noun} {missing}; there are {_spoken(known)}")
         chosen |= (there >= first) & (there <= last)
     return chosen
-
-
-def _several(ids: NDArray[np.int32], epochs: NDArray[np.int32], steps: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """bool[n], which rows are of a model and epoch of which there are others, of another step."""
-    pairs = np.unique(np.stack([ids, epochs, steps], axis=1), axis=0)[:, :2]
-    unique, counts = np.unique(pairs, axis=0, return_counts=True)
-    crowded = {tuple(pair) for pair in unique[counts > 1].tolist()}
-    if not crowded:
-        return np.zeros(len(ids), dtype=bool)
-    return np.array([pair in crowded for pair in zip(ids.tolist(), epochs.tolist(), strict=True)])
 
 
 def _spoken(known: NDArray[np.int32], most: int = 6) -> str:

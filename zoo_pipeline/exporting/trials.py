@@ -134,7 +134,7 @@ def results(model_id: int, rows: pa.Table, config: dict[str, Any], spec: dict[st
             "trial_id": trial_id(model_id, spec["spec_hash"]),
             "config": config,
         }
-        for row in {row["epoch"]: row for row in rows.to_pylist()}.values()
+        for row in {row["epoch"]: row for row in rows.to_pylist() if row["epoch"] >= 0}.values()  # of copies, one
     ]
 
 

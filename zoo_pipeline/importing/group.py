@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.formats import State
-from zoo_pipeline.importing.origins import FileOrigin
+from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.plan import MOST_EPOCHS, MOST_STEPS, UNKNOWN, ImportedGroup, ImportedRow, known_number
 from zoo_pipeline.importing.reading import state_of
 from zoo_pipeline.importing.stamps import printable
@@ -158,9 +158,9 @@ def _read(
 
 
 def _with_own(row: ImportedRow, state: State) -> ImportedRow:
-    """The row, with the step that the file itself says where its name does not, and the epoch where it says neither."""
-    named = row.epoch >= 0 or row.step >= 0  # of steps several may be of one epoch
-    epoch = row.epoch if named else known_number(state.epoch, MOST_EPOCHS)
+    """The row, with the step that the file itself says where its name does not, and the epoch where no name counts."""
+    counted = row.epoch >= 0 or row.by_steps
+    epoch = row.epoch if counted else known_number(state.epoch, MOST_EPOCHS)
     step = row.step if row.step >= 0 else known_number(state.step, MOST_STEPS)
     return replace(row, epoch=epoch, step=step)
 
@@ -203,6 +203,8 @@ def _found(run: RunDirectory, task: ImportTask, trials: dict[int, TrialNotes]) -
     except StoreError:
         return None
     if task.sha256 not in (None, sha256):
+        return None
+    if not table.schema.equals(imported_schema(task.layout)):
         return None
     expected = {"group": task.group.number, "spec_hash": task.spec_hash}
     if {key: footer.get(key) for key in expected} != expected or footer.get("rows") != footer["file_rows"]:

@@ -14,8 +14,9 @@ import pyarrow as pa
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.formats.safe_tensors import ORDER
+from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.stamps import Stamp
 from zoo_pipeline.importing.trials import ITERATION, OF_AN_IMPORT, OWN, PARAMS, RESULTS
 from zoo_pipeline.models.layout import Layout
@@ -50,17 +51,27 @@ class _Index:
 
 @dataclass(frozen=True)
 class HubFolder:
-    """The folder with the dataset, at a path or a URI; other files in it are there, too.
+    """The folder with the dataset, at a path or a URI.
 
     Attributes:
-        given: as the user names it.
         place: absolute.
         files: of the dataset.
+        beside: the same folder as one of files, for all others in it.
     """
 
-    given: str
     place: str
     files: Listed
+    beside: FileOrigin
+
+    @property
+    def given(self) -> str:
+        """As the user names it."""
+        return self.beside.given
+
+    @property
+    def links(self) -> list[str]:
+        """Links to folders, which were not followed."""
+        return list(getattr(self.beside, "links", ()))
 
     def names(self) -> dict[str, Stamp]:
         """As `FileOrigin` says: a row is `model-00003/checkpoint_000020/FILE-ROW-STEP.safetensors`."""
@@ -74,21 +85,21 @@ class HubFolder:
                 moment = f"checkpoint_{epoch:06d}" if epoch >= 0 else f"checkpoint-{max(step, 0)}"
                 names[f"{folder}/{moment}/{file}-{row}-{step if step >= 0 else ''}.safetensors"] = (size, stamp)
         ours = dict(self.files)
-        beside = {name: (size, 0) for name, size in Files(self.place).below().items() if name not in ours}
-        return {**beside, **names}
+        return {name: stamp for name, stamp in self.beside.names().items() if name not in ours} | names
 
     def read(self, name: str) -> bytes:
         """As `FileOrigin` says."""
-        made = _MADE.fullmatch(name)
-        if made is None:
-            return Files(self.place).read(name)
-        index, model_id = _index(self.place, self.files), int(made[1])
+        made, index = _MADE.fullmatch(name), _index(self.place, self.files)
+        model_id = int(made[1]) if made else -1
+        if made is None or model_id not in index.rows:
+            return self.beside.read(name)
         if made[2] == PARAMS:
             return json.dumps(index.models[model_id], default=str).encode()
         if made[2] == RESULTS:
             return "".join(json.dumps(line) + "\n" for line in index.metrics[model_id]).encode()
         weights: Any = self._weights(int(made[3]), int(made[4]))
-        tensors = {name: np.ascontiguousarray(values) for name, values in index.layout.unflatten(weights).items()}
+        # A copy in C order, which of a single number stays one.
+        tensors = {name: np.array(values, order="C") for name, values in index.layout.unflatten(weights).items()}
         return safetensors.numpy.save(tensors, {"step": made[5], ORDER: json.dumps(list(tensors))})
 
     def _weights(self, file: int, row: int) -> NDArray[Any]:
@@ -98,19 +109,33 @@ class HubFolder:
         return values
 
 
-def find_hub_folder(given: str, place: str) -> HubFolder | None:
-    """Such a dataset, if it lies at a place: Parquet files in `data/` that say what their weights are."""
+def find_hub_folder(place: str, beside: FileOrigin) -> HubFolder | None:
+    """Such a dataset, if it lies at a place: Parquet files in `data/` of which one says what its weights are.
+
+    Args:
+        place: absolute.
+        beside: the same folder as one of files.
+
+    Raises:
+        StoreError: the place cannot be reached.
+    """
     files = Files(place)
-    try:
-        names = [f"{DATA}/{name}" for name in files.names(DATA) if name.endswith(SUFFIX)]
-        if not names or (files.local and not all(Path(files.at(name)).is_file() for name in names)):
-            return None
-        with open_shard(files, names[0], OF_ANYBODY) as shard:
-            if LAYOUT_KEY not in (shard.schema_arrow.metadata or {}):
-                return None
-        return HubFolder(given, place, tuple((name, files.size(name)) for name in sorted(names)))
-    except StoreError:  # of something else
+    names = sorted(f"{DATA}/{name}" for name in files.names(DATA) if name.endswith(SUFFIX))
+    if files.local and not all(Path(files.at(name)).is_file() for name in names):
         return None
+    if not any(_says_its_layout(files, name) for name in names):
+        return None
+    return HubFolder(place, tuple((name, files.size(name)) for name in names), beside)
+
+
+def _says_its_layout(files: Files, name: str) -> bool:
+    try:
+        with open_shard(files, name, OF_ANYBODY) as shard:
+            return LAYOUT_KEY in (shard.schema_arrow.metadata or {})
+    except UnreachableError:
+        raise
+    except StoreError:  # damaged, or of something else; another file may say it
+        return False
 
 
 @lru_cache(maxsize=2)

@@ -31,8 +31,10 @@ _METRIC = re.compile(
     re.IGNORECASE,
 )
 # Which of a model's checkpoints it is, without a number.
-_WORD = r"(?:best|last|final|latest|newest|init|initial)"
-_BY_WORD = re.compile(rf"(?:^|(?<=[\W_])){_WORD}(?:-v\d+)?(?=[\W_]|$)", re.IGNORECASE)  # -v1: of Lightning's, again
+_WORD = r"(?:best|last|final|latest|newest)"
+# At one of the ends: `init_uniform_3` and what lies within a name are something else.
+_BY_WORD = re.compile(rf"^{_WORD}(?=[\W_]|$)|(?:^|(?<=[\W_]))(?:{_WORD}|init|initial)$", re.IGNORECASE)
+_AGAIN = re.compile(r"(^(?:best|last)|=[\d.]+)-v\d+$", re.IGNORECASE)  # Lightning's, where a name was taken
 # A stem that says what the file is and not of which model, so that the folder does.
 _SAYS_NOTHING = re.compile(
     r"(?:checkpoints?|ckpt|chkpt|cp|models?|pytorch_model|weights|params|state_?dict|net|snapshot|epoch|ep|step|[\W_])*",
@@ -102,7 +104,8 @@ def claims(paths: Sequence[str]) -> list[Claim]:
       number in which the names of alike files of a folder differ (`run2_01.pt`, `run2_02.pt`, …). What is left of the
       name, with the folder, is the model. A file without any number says the model alone.
     - A metric with a decimal point (`acc0.93`, `val_loss=0.14`) says nothing of the model. Neither do `best`, `last`,
-      `final`, `init` and the like: such a file is one more checkpoint of the model that the rest of its name says.
+      `final`, `init` and the like at an end of the name: such a file is one more checkpoint of the model that the rest
+      says, and only a number with a label is its epoch or step.
     """
     found: list[Claim | None] = []
     # By folder, names but for their numbers, and whether a word is there: which paths are alike, and what names them.
@@ -122,9 +125,9 @@ def claims(paths: Sequence[str]) -> list[Claim]:
 
 def _cleaned(stem: str) -> tuple[str, bool]:
     """A name without metrics and words, and whether there was a word, beside which only numbers with a label count."""
-    stem = _METRIC.sub("", stem).strip("-_=. ")
+    stem = _METRIC.sub("", _AGAIN.sub(r"\1", stem)).strip("-_=. ")
     left = _BY_WORD.sub("", stem).strip("-_=. ")
-    return re.sub(r"[-_=. ]{2,}", "_", left) if left != stem else left, left != stem
+    return left, left != stem
 
 
 def _by_folder(above: str, stem: str) -> Claim | None:
@@ -134,7 +137,7 @@ def _by_folder(above: str, stem: str) -> Claim | None:
             number = _number(said[1])
             return Claim(before or ".", number if kind == "epoch" else None, number if kind == "step" else None)
     words = re.split(r"\d+", stem)
-    if len(words) > 1 and (any(map(_label, words[:-1])) or _SAYS_NOTHING.fullmatch("".join(words))):
+    if stem.isdigit() or any(map(_label, words[:-1])):
         return None  # the file says it itself
     for pattern, kind in _LABELLED_FOLDERS:
         if said := pattern.fullmatch(folder):
@@ -165,9 +168,11 @@ def _chosen(labels: list[str | None], varying: list[bool], *, labelled: bool) ->
     """Which parts of a split name are the epoch and the step: by their labels, or else the last number that varies."""
     chosen: dict[str, int] = {}
     for number, label in enumerate(labels):
-        # `epoch2_1`, `epoch2_2`, … are the checkpoints 1, 2, … of something called epoch2; `epoch2_step1` is not.
-        if label and (varying[number] or not any(varying[number:]) or any(labels[number + 1 :])):
+        # `epoch2_1`, `epoch2_2`, … are the checkpoints 1, 2, … of something called epoch2.
+        if label and (varying[number] or not any(varying[number:])):
             chosen.setdefault(label, 2 * number + 1)
+    if set(chosen) == {"step"} and "epoch" in labels[: chosen["step"] // 2]:  # `epoch=0-step=100`, `epoch=0-step=200`
+        chosen["epoch"] = 2 * labels.index("epoch") + 1
     if not chosen and not labelled and any(varying):
         chosen["epoch"] = 2 * max(number for number, varies in enumerate(varying) if varies) + 1
     return chosen

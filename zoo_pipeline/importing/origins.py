@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 from zoo_pipeline.counts import binary
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.formats.archive import MOST_RATIO, UNSUSPECTED_BYTES
 from zoo_pipeline.importing.cnn_zoo import CnnZoo, is_cnn_zoo
+from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.hub_folder import find_hub_folder
 from zoo_pipeline.importing.stamps import Stamp
 from zoo_pipeline.store.filesystem import Files
@@ -26,29 +26,6 @@ _ZIP = ".zip"
 # What is wrong with a zip shows itself in many ways.
 _UNPACKING = (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error, zlib.error, lzma.LZMAError)
 _NUMBERS = re.compile("([0-9]{1,18})")
-
-
-class FileOrigin(Protocol):
-    """Files by name; can be pickled, and read by any process that sees the place.
-
-    Attributes:
-        given: as the user names it.
-    """
-
-    @property
-    def given(self) -> str: ...  # noqa: D102
-
-    def names(self) -> dict[str, Stamp]:
-        """The stamps of all files, by their names below the origin."""
-        ...
-
-    def read(self, name: str) -> bytes:
-        """The bytes of a file.
-
-        Raises:
-            StoreError: it cannot be read, in one line without the file's name.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -178,13 +155,15 @@ def find_origin(given: str, place: str) -> FileOrigin:
     if "://" in place:
         if Files(place).is_file():
             return RemoteFolder(given, folder, name)
-        return find_hub_folder(given, place) or RemoteFolder(given, place)
+        remote = RemoteFolder(given, place)
+        return find_hub_folder(place, remote) or remote
     if not Path(place).exists():
         raise StoreError(f"{given}: there is nothing; name a folder, a file or a zip with checkpoints")
     if Path(place).is_dir():
         if is_cnn_zoo(place):
             return CnnZoo(given, place)
-        return find_hub_folder(given, place) or LocalFolder(given, place)
+        local = LocalFolder(given, place)
+        return find_hub_folder(place, local) or local
     if name.endswith(_ZIP):
         try:
             _open(place)

@@ -41,12 +41,21 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """A row to be."""
+    """A row to be.
+
+    Attributes:
+        file: which it is made of.
+        model_id: of its model, as its name says.
+        epoch: as its name says.
+        step: as its name says.
+        by_steps: whether names of its model count steps, so that an epoch that a file says within does not order them.
+    """
 
     file: FoundFile
     model_id: int
     epoch: int
     step: int
+    by_steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,12 +137,14 @@ def plan_import(
     files = list(files)
     models = sorted({file.claim.model for file in files if file.claim.model is not None}, key=natural)
     number = {model: model_id for model_id, model in enumerate(models)}
+    stepping = {file.claim.model for file in files if file.claim.step is not None and file.claim.epoch is None}
     rows = [
         ImportedRow(
             file,
             UNKNOWN if file.claim.model is None else number[file.claim.model],
             known_number(file.claim.epoch, MOST_EPOCHS),
             known_number(file.claim.step, MOST_STEPS),
+            file.claim.model in stepping,
         )
         for file in files
     ]

@@ -1,7 +1,7 @@
 """The tensors of a checkpoint that lies in an origin, in one file or in several with an index."""
 
 from zoo_pipeline.formats import State, read_shapes, read_sharded, read_state
-from zoo_pipeline.importing.origins import FileOrigin
+from zoo_pipeline.importing.file_origin import FileOrigin
 
 INDEX_SUFFIX = ".index.json"
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]

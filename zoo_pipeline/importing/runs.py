@@ -7,10 +7,10 @@ from dataclasses import replace
 from zoo_pipeline.counts import plural
 from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.group import TrialPlace, shown
 from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.names import Claim, Pattern, claims
-from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import FoundFile, ImportPlan, plan_import
 from zoo_pipeline.importing.reading import Shapes
 from zoo_pipeline.importing.stamps import printable

@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.formats import SUFFIXES
+from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.history import History
-from zoo_pipeline.importing.origins import FileOrigin, below
+from zoo_pipeline.importing.origins import below
 from zoo_pipeline.importing.reading import INDEX_SUFFIX, Shapes, shapes_of
 from zoo_pipeline.importing.stamps import Stamp
 from zoo_pipeline.importing.trials import PARAMS, RESULTS, TABLE

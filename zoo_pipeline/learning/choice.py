@@ -1,5 +1,6 @@
 """Which checkpoints of a run are learned from, and what is known of them."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -134,17 +135,27 @@ def _of_epochs(
             raise ConfigError(f'epochs: got {epochs!r}{nearest(epochs, ["last"])}; expected numbers, "last" or None')
         return last_of_models(model_id, epoch, step)
     known = np.unique(epoch)
-    several = [epochs] if isinstance(epochs, (int, np.integer)) else list(epochs)
+    several = _numbers(epochs)
     for asked in several:
-        if isinstance(asked, bool) or not isinstance(asked, (int, np.integer)):
-            raise ConfigError(f'epochs: got {asked!r}; expected numbers, "last" or None')
-        if asked not in known.tolist():
-            near = min(known.tolist(), key=lambda epoch: abs(epoch - int(asked)))
+        if asked not in known:
+            near = min(known.tolist(), key=lambda epoch: abs(epoch - asked))
             raise ConfigError(
                 f"{root}: has no checkpoint after epoch {asked} (nearest: {near}); "
                 f"expected epochs from {known[0]} to {known[-1]}"
             )
     return np.isin(epoch, np.array(several, dtype=np.int64))
+
+
+def _numbers(epochs: Any) -> list[int]:
+    """One whole number, or several in whatever holds them."""
+    try:
+        return [operator.index(epochs)]
+    except TypeError:
+        pass
+    try:
+        return [operator.index(each) for each in epochs]
+    except TypeError:
+        raise ConfigError(f'epochs: got {epochs!r}; expected whole numbers, "last" or None') from None
 
 
 def _property(zoo: Zoo, name: str, table: pa.Table, splits: dict[int, str]) -> Property:

@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting import hub, trials
 from zoo_pipeline.exporting.rows import Layouts, row_groups
 from zoo_pipeline.exporting.selection import ChosenRows
@@ -123,28 +122,12 @@ def _write_data_file(files: Files, item: hub.DataFile, job: Job) -> tuple[int, i
 
 
 def _publish_all(files: Files, named: Iterable[tuple[str, bytes]], *, replace: bool = False) -> tuple[int, int]:
-    """Publish small files, several at a time: each is synced, and that is waited for.
-
-    What is there already is what an earlier attempt wrote, or another checkpoint of the same model and moment.
-
-    Raises:
-        StoreError: its content is another.
-    """
-
-    def put(name: str, data: bytes) -> None:
-        if replace:
-            files.replace(name, data)
-        elif not files.publish(name, data) and files.read(name) != data:
-            raise StoreError(
-                f"{files.at(name)}: the run has two checkpoints of that model and moment with different weights; "
-                f"choose others by --models and --epochs"
-            )
-
+    """Publish small files, several at a time: each is synced, and that is waited for."""
     count = size = held = 0
     pending: deque[tuple[Future[Any], int]] = deque()
     with ThreadPoolExecutor(WRITING_THREADS) as pool:
         for name, data in named:
-            pending.append((pool.submit(put, name, data), len(data)))
+            pending.append((pool.submit(files.replace if replace else files.publish, name, data), len(data)))
             count, size, held = count + 1, size + len(data), held + len(data)
             while held > ROW_GROUP_BYTES or len(pending) > MOST_WAITING:  # no more of them in memory
                 future, given_back = pending.popleft()

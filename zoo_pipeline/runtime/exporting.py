@@ -188,12 +188,13 @@ def _facts(zoo: Zoo, parts: Sequence[ChosenRows], items: Sequence[Item], job: Jo
             files=len(own),
         )
     epochs = np.concatenate([part.contents.epoch[part.rows] for part in parts])
+    known = epochs[epochs >= 0] if (epochs >= 0).any() else epochs
     return Facts(
         spec=zoo.spec,
         schema=hub.hub_schema(job.models.schema, job.layouts),
         layouts=job.layouts,
         splits=splits,
-        epochs=(int(epochs.min()), int(epochs.max())),
+        epochs=(int(known.min()), int(known.max())),
         complete=len(epochs) == zoo.spec.get("checkpoints"),
         license=license or UNKNOWN,
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo_pipeline.counts import plural
-from zoo_pipeline.errors import StoreError, ZooError
+from zoo_pipeline.errors import StoreError, UnreachableError, ZooError
 from zoo_pipeline.importing.account import identical, left_out, listed, models_table
+from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.group import ImportedShard, ImportTask, import_group
 from zoo_pipeline.importing.names import Pattern
-from zoo_pipeline.importing.origins import FileOrigin
 from zoo_pipeline.importing.plan import ImportPlan
 from zoo_pipeline.importing.reading import Shapes
 from zoo_pipeline.importing.runs import place_of, places_of, plan_runs, trials_of, why_nothing
@@ -23,7 +23,7 @@ from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.groups import declare
 from zoo_pipeline.store.rundir import IMPORT as ACCOUNT
-from zoo_pipeline.store.rundir import RunDirectory
+from zoo_pipeline.store.rundir import MANIFEST, RunDirectory
 
 WORKER_BYTES = 480 << 20  # of a process that has done nothing yet
 
@@ -134,7 +134,8 @@ def import_files(
     }
     for root, plan in zip(roots, plans, strict=True):
         run = RunDirectory(root)
-        declare(run, plan.spec_hash, models_table(plan, shards[root]), [shard.record for shard in shards[root]])
+        records = [shard.record for shard in shards[root]]
+        declare(run, plan.spec_hash, models_table(plan, shards[root]), records, again=run.files.exists(MANIFEST))
     files.replace(ACCOUNT, (json.dumps(account, indent=1) + "\n").encode(errors="backslashreplace"))
     return ImportReport(
         runs=runs,
@@ -189,8 +190,7 @@ def _imported(
     """The shards of a run, in their order."""
     run = RunDirectory(root)
     run.claim(plan, resume=resume, overwrite=overwrite)
-    manifest = run.manifest
-    hashes = {line["shard"]: line["sha256"] for line in manifest["shards"]} if manifest else {}
+    hashes = _listed_hashes(run)
     tasks = [
         ImportTask(root, plan.spec_hash, plan.layout, group, hashes.get(group.shard), trials)
         for group, trials in zip(plan.groups, trials_of(listing, plan), strict=True)
@@ -214,6 +214,17 @@ def _imported(
             raise error
         raise StoreError(f"{root}: {plural(len(failed), 'group')} failed ({error}); go on by --resume") from error
     return [shards[group.number] for group in plan.groups]
+
+
+def _listed_hashes(run: RunDirectory) -> dict[str, str]:
+    """The sha256 of the shards that a manifest lists; a manifest that is damaged lists none."""
+    try:
+        manifest = run.manifest
+    except UnreachableError:
+        raise
+    except StoreError:
+        return {}
+    return {str(line["shard"]): str(line["sha256"]) for line in manifest["shards"]} if manifest else {}
 
 
 def _troubles(shards: Sequence[ImportedShard]) -> set[str]:

@@ -82,9 +82,9 @@ class Files:
         return sorted(name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
 
     def folders(self) -> list[str]:
-        """Names of the folders in the root; empty if there are none."""
+        """Names of the folders in the root, and of links; empty if there are none."""
         listed = self._listed(self.path or "/", "", detail=True)
-        found = (str(entry["name"]) for entry in listed if entry["type"] == "directory")
+        found = (str(entry["name"]) for entry in listed if entry["type"] != "file" or entry.get("islink"))
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def below(self) -> dict[str, int]:

@@ -33,13 +33,18 @@ def complete(run: RunDirectory, plan: Plan, records: list[ShardRecord]) -> None:
     declare(run, plan.spec_hash, models_table(run, plan), records)
 
 
-def declare(run: RunDirectory, spec_hash: str, models: pa.Table, records: Sequence[ShardRecord]) -> None:
-    """Write models.parquet, then the manifest of these shards; arguments and errors as of `complete`."""
+def declare(
+    run: RunDirectory, spec_hash: str, models: pa.Table, records: Sequence[ShardRecord], *, again: bool = False
+) -> None:
+    """Write models.parquet, then the manifest of these shards; arguments and errors as of `complete`.
+
+    `again`: in place of a manifest that is there, of which the shards that are no longer as it says were made again.
+    """
     data = encode_table(models)
     sha256 = hashlib.sha256(data).hexdigest()
-    if run.manifest is None or not run.files.exists(MODELS):
+    if again or run.manifest is None or not run.files.exists(MODELS):
         run.files.replace(MODELS, data)  # without a manifest, what is there is of an attempt that was interrupted
-    run.publish_manifest(
+    (run.replace_manifest if again else run.publish_manifest)(
         {
             "format_version": FORMAT_VERSION,
             "spec_hash": spec_hash,

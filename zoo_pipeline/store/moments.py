@@ -30,6 +30,12 @@ def last_of_models(model_id: NDArray[np.int32], epoch: NDArray[np.int32], step: 
     return last
 
 
+def alike(vectors: NDArray[np.float32]) -> bool:
+    """Whether all rows of float32[n, d] are the same to the bit, whatever is not a number among them."""
+    bits = vectors.view(np.uint32)
+    return bool((bits == bits[:1]).all())
+
+
 def rows_meant(root: str, rows: pa.Table, model_id: int, epoch: int | Last | None, step: int | None) -> dict[str, int]:
     """Model, epoch and step of the checkpoint that is meant; several rows may have them.
 

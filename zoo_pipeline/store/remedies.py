@@ -27,7 +27,7 @@ class Remedies:
 OF_A_RUN = Remedies(
     missing=GO_ON,
     folder=f"move it away; {GO_ON}",
-    damaged="zoo verify RUN --repair makes it again",
+    damaged="zoo verify RUN says what mends it",
     unsupported="install the pyarrow that it was written with, or write it as docs/format.md says",
 )
 OF_ANYBODY = Remedies(

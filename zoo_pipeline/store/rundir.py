@@ -1,12 +1,12 @@
 """A run directory: who may write into it, and the small JSON files that say what it is."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from typing import Any, Protocol
 
-from zoo_pipeline.counts import plural
 from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.plan import FORMAT_VERSION
@@ -16,7 +16,7 @@ from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
 CHECKPOINTS, BUFFERS, STATES, ANALYSIS = "checkpoints", "buffers", "states", "analysis"
-_MOST_LOOKED_AT = 100
+_MOST_FOLDERS, _MOST_NAMED = 1_000, 3  # in which runs are looked for, and that are found, where somebody names no run
 FAILURES, PROGRESS, IMPORT = "failures", "progress.json", "import.json"
 # In the order in which they are removed: what claims completeness goes first.
 PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, FAILURES, PROGRESS, ENGINE, IMPORT, SPEC)
@@ -103,7 +103,9 @@ class RunDirectory:
             StoreError: it is absent or not one of ours.
         """
         if not self.files.exists(SPEC):
-            raise StoreError(f"{self.root}: {why_no_run(self.root, self.files)}")
+            runs = runs_in(self.files)
+            found = holds_runs(self.root, runs) if runs else f"has no {SPEC}; is this a run directory?"
+            raise StoreError(f"{self.root}: {found}")
         spec = self._read_json(SPEC)
         if spec.get("format_version") != FORMAT_VERSION:
             raise StoreError(
@@ -148,8 +150,12 @@ class RunDirectory:
         if not self.files.publish(MANIFEST, _json(manifest)) and self._read_json(MANIFEST) != manifest:
             raise StoreError(
                 f"{self.root}: {MANIFEST} is there and describes other files than those that are there now; "
-                f"zoo verify RUN --repair finds out which are damaged, and makes them again"
+                f"zoo verify RUN finds out which are damaged, and says what mends them"
             )
+
+    def replace_manifest(self, manifest: dict[str, Any]) -> None:
+        """Declare the run complete in place of what a manifest says that is there."""
+        self.files.replace(MANIFEST, _json(manifest))
 
     def check_seen(self, spec_hash: str) -> None:
         """Make sure that this process sees the run that the driver claimed.
@@ -191,17 +197,15 @@ def is_imported(document: Mapping[str, Any]) -> bool:
 
 
 def runs_in(files: Files) -> list[str]:
-    """Folders with a run in a folder, as of a recipe or an import; of very many folders the first are looked at."""
-    return [name for name in files.folders()[:_MOST_LOOKED_AT] if files.exists(f"{name}/{SPEC}")]
+    """The first folders with a run in a folder, as of a recipe or an import; at most so many folders are looked at."""
+    runs = (name for name in files.folders()[:_MOST_FOLDERS] if files.exists(f"{name}/{SPEC}"))
+    return list(islice(runs, _MOST_NAMED))
 
 
-def why_no_run(given: str, files: Files) -> str:
-    """What a folder without a spec.json is instead."""
-    runs = runs_in(files)
-    if not runs:
-        return f"has no {SPEC}; is this a run directory?"
-    shown = ", ".join(f"{given.rstrip('/')}/{name}" for name in runs[:3])
-    return f"holds {plural(len(runs), 'run')}, such as {shown}; name one of them"
+def holds_runs(given: str, runs: Sequence[str]) -> str:
+    """What a folder of runs is told where a run is wanted, a clause."""
+    places = (f"{given.rstrip('/')}/{name}" for name in runs)
+    return f"holds runs, such as {', '.join(places)}; name one of them"
 
 
 def _is_line(line: Any) -> bool:
