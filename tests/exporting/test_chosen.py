@@ -91,6 +91,6 @@ def test_steps_tell_several_checkpoints_of_an_epoch_apart():
     assert told(several, "same", by_epoch=True) == told(alike, "same") == ([0, 2], [False, False])
     for run, by_epoch in ((several, True), (alike, False), (alike, True)):
         with pytest.raises(
-            StoreError, match="has 2 checkpoints of model 2 after epoch 1 and step 10.*different weights"
+            StoreError, match=r"has 2 checkpoints of model 2 after epoch 1 and step 10.*different weights"
         ):
             told(run, "other", by_epoch=by_epoch)

@@ -51,6 +51,10 @@ class Executor(Protocol):
         """
         ...
 
+    def share(self, value: Any, /) -> Any:
+        """What stands for a value that is shared with many calls, and is given away once."""
+        ...
+
     def keep(self, work: str, function: Callable[[], Any], /, *, memory_bytes: int = 0) -> Any:
         """Call `function()` where work is done; what it returns is kept there, and may be shared with calls.
 

@@ -42,6 +42,10 @@ class InlineExecutor:
                 outcome = Outcome(item, error=error)
             yield outcome
 
+    def share(self, value: Any, /) -> Any:
+        """The value itself."""
+        return value
+
     def keep(self, _work: str, function: Callable[[], Any], /, *, memory_bytes: int = 0) -> Any:  # noqa: ARG002
         """Call `function()`."""
         return function()

@@ -86,6 +86,10 @@ class RayExecutor:
             slots = min(slots, total.get("GPU", 0) / self._resources.num_gpus)
         return max(LEAST_WINDOW, int(WINDOW_PER_SLOT * slots))
 
+    def share(self, value: Any, /) -> Any:
+        """A reference to the value in the object store."""
+        return ray.put(value)
+
     def keep(self, work: str, function: Callable[[], Any], /, *, memory_bytes: int = 0) -> Any:
         """A reference to what `function()` returns in a task; where it gets lost, the task is run again."""
         task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES, memory=_granted(memory_bytes, 1, 0), num_returns=2)(

@@ -90,12 +90,12 @@ def train_zoo(plan: Plan, dataset: Dataset | PlannedDataset, run: RunDirectory, 
 def _kept(plan: Plan, dataset: Dataset | PlannedDataset, executor: Executor) -> Any:
     """The dataset, where it is small, or what the executor keeps of it."""
     if isinstance(dataset, Dataset):
-        return dataset
+        return executor.share(dataset)
     try:
         return executor.keep(DATASET, dataset.load, memory_bytes=reading_bytes(plan))
     except DataError as error:  # not there on that machine, or another one
         tell_line(DATASET, f"is handed over by this process, since a worker says: {error}")
-        return dataset.load()
+        return executor.share(dataset.load())
 
 
 def _split_done(plan: Plan, run: RunDirectory) -> tuple[list[Group], list[ShardRecord]]:
