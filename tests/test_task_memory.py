@@ -1,8 +1,9 @@
 """The estimate of a task's memory: what it grows with, and that real tasks stay below it."""
 
 from benchmarks.task_memory import measured_apart
+from zoo_pipeline.data import BUILT_IN
 from zoo_pipeline.planning import planned
-from zoo_pipeline.task_memory import task_bytes
+from zoo_pipeline.task_memory import reading_bytes, task_bytes
 
 MEBIBYTE = 1 << 20
 
@@ -57,3 +58,11 @@ def test_large_groups_are_bounded_by_a_shard():
 
 def test_a_real_task_stays_below_the_estimate_and_above_half_of_it():
     assert 1 <= measured_apart("digits, 1,024 models with noisy labels")["ratio"] <= 2
+
+
+def test_images_are_read_in_their_own_size_whatever_they_are_trained_in():
+    facts = BUILT_IN["tiny-imagenet"]
+    whole = 3 * 4 * 3 * 64 * 64 * (facts.train_rows + facts.test_rows)
+    for side, expected in ((8, whole), (64, whole), (128, 4 * whole)):
+        (made,) = planned("digits-demo", ["zoo.dataset=tiny-imagenet", f"zoo.model.image_side={side}"])
+        assert reading_bytes(made) == expected
