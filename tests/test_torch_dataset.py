@@ -140,6 +140,9 @@ def test_epochs_are_those_asked_for(small_run):
     ):
         with pytest.raises(ConfigError, match=told):
             ZooDataset(str(small_run), IDS, epochs=wrong)
+    assert ids_of(ZooDataset(str(small_run), IDS, epochs=np.array(2))) == [(model, 2) for model in range(6)]
+    with pytest.raises(ConfigError, match=r"got \[True\];"):
+        ZooDataset(str(small_run), IDS, epochs=True)
     assert ZooDataset(str(small_run), "epoch", epochs=2)[:][1]["epoch"].tolist() == [2] * 6
     assert ids_of(ZooStream(str(small_run), IDS, epochs="last")) == [(model, 3) for model in range(6)]
 

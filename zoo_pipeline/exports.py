@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zoo_pipeline.config import Resources
@@ -35,7 +36,7 @@ def export_run(options: ExportOptions) -> "ExportReport":
     Raises:
         ZooError: a user's mistake, a run that cannot be read, or a place that cannot be written.
     """
-    from zoo_pipeline.exporting.copies import told_apart
+    from zoo_pipeline.exporting.copies import row_digests, told_apart
     from zoo_pipeline.exporting.selection import select
     from zoo_pipeline.exporting.target import check_target, find_target
     from zoo_pipeline.runtime.exporting import checked_models, contents_of, export
@@ -54,7 +55,7 @@ def export_run(options: ExportOptions) -> "ExportReport":
     parts = select(contents_of(zoo), options.models, options.epochs, by_epoch=target.format == "model-zoos")
     if target.format != "hub":  # which names no files by models and moments
         by_epoch = target.format == "model-zoos" or target.file is not None
-        parts = told_apart(parts, zoo.shards.vectors, by_epoch=by_epoch)
+        parts = told_apart(parts, partial(row_digests, zoo.files), by_epoch=by_epoch)
     count = sum(len(part.rows) for part in parts)
     if target.file is not None and count > 1:
         raise ConfigError(

@@ -157,7 +157,7 @@ def test_files_with_the_same_tensors_in_another_order_are_of_one_layout(zoo, tmp
             np.testing.assert_array_equal(tensors[name], values)
 
 
-def test_a_damaged_import_is_mended_from_the_same_files(tree, tmp_path, capsys):
+def test_a_damaged_import_is_mended_from_the_same_files(tree, zoo, tmp_path, capsys):
     out = tmp_path / "run"
     imported(str(tree), "--out", str(out))
     files = [out / "checkpoints" / "group-00000.parquet", out / "models.parquet"]
@@ -188,6 +188,19 @@ def test_a_damaged_import_is_mended_from_the_same_files(tree, tmp_path, capsys):
         imported(*again)
         assert main(["verify", str(out)]) == 0, "also where it does not come back to the bit"
     assert None in Zoo(str(out)).models["train_loss"].to_pylist()
+    listed = (out / "manifest.json").read_bytes()
+    files[0].write_bytes(files[0].read_bytes()[:-1])
+    original = tree / "experiment" / "NN_tune_trainable_00003" / "checkpoint_000001" / "checkpoints"
+    data, about = original.read_bytes(), original.stat()
+    at = data.index(zoo.weights([3], [1])[0, :4].tobytes())
+    original.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])  # which the checksum within tells
+    os.utime(original, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert main(["import", *again, *INLINE]) == 2
+    assert f"is lost or damaged, and cannot be made again without {original}: " in capsys.readouterr().err
+    assert (out / "manifest.json").read_bytes() == listed
+    original.write_bytes(data)
+    os.utime(original, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert len(imported(*again).checkpoints()) == 24
     shutil.rmtree(tree / "experiment" / "NN_tune_trainable_00003")
     files[0].write_bytes(whole[0][:-1])
     assert main(["import", *again, *INLINE]) == 2

@@ -74,10 +74,11 @@ def test_what_a_word_says_is_of_the_model_beside_it():
     names = ["run1_best", "run2_best", "run1_last", "run2_last", "resnet18_final", "resnet34_final", "3_best"]
     models = ["run1", "run2", "run1", "run2", "resnet18", "resnet34", "3"]
     assert claims([f"w/{name}.pt" for name in names]) == [Claim(f"w/{model}") for model in models]
-    lightning = ["epoch=0-step=100", "epoch=0-step=200", "epoch=0-step=200-v1", "last", "last-v1"]
+    lightning = ["epoch=0-step=100", "epoch=0-step=200", "last", "last-v1", "epoch=0-step=100-v1"]
     assert claims([f"a/{name}.ckpt" for name in lightning]) == [
-        Claim("a", 0, 100), Claim("a", 0, 200), Claim("a", 0, 200), Claim("a"), Claim("a"),
+        Claim("a", 0, 100), Claim("a", 0, 200), Claim("a"), Claim("a/v1"), Claim("a/v1", 0, 100),
     ]  # fmt: skip
+    # Lightning's -v1 is of a second training in the same folder.
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,13 @@ def test_what_a_word_says_is_of_the_model_beside_it():
         (
             ["cnn_init_kaiming_epoch1", "cnn_kaiming_epoch1"],
             [Claim("w/cnn_init_kaiming", 1), Claim("w/cnn_kaiming", 1)],
+        ),
+        (["resnet18_best_seed0", "resnet18_best_seed1"], [Claim("w/resnet18_seed0"), Claim("w/resnet18_seed1")]),
+        (["model_epoch10", "model_best_epoch12"], [Claim("w", 10), Claim("w", 12)]),
+        (["init_model", "initial", "model_init"], [Claim("w"), Claim("w"), Claim("w")]),
+        (
+            ["seed=3-v1", "seed=3-v2", "seed=4-v1"],
+            [Claim("w/seed=3-v", 1), Claim("w/seed=3-v", 2), Claim("w/seed=4-v", 1)],
         ),
         (["resnet18-v1", "resnet18-v2"], [Claim("w/resnet18-v", 1), Claim("w/resnet18-v", 2)]),
         (["epoch1/model1", "epoch2/model1"], [Claim("w/model1", 1), Claim("w/model1", 2)]),

@@ -1,55 +1,67 @@
 """Rows of one model and moment: copies, of which one is exported, or checkpoints that no name tells apart."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoo_pipeline.errors import StoreError
+from zoo_pipeline.exporting.rows import row_groups
 from zoo_pipeline.exporting.selection import ChosenRows
-from zoo_pipeline.store.moments import alike
+from zoo_pipeline.store.filesystem import Files
+from zoo_pipeline.store.shards import vector_rows
 
-Vectors = Callable[[dict[str, list[int]]], NDArray[np.float32]]
-_Place = tuple[int, int]  # number of the part, and of the row in it
+_Moment = tuple[int, int, int | None]  # model, epoch, and step where it counts
+_DIGEST_BYTES = 16
 
 
-def told_apart(parts: Sequence[ChosenRows], vectors: Vectors, *, by_epoch: bool) -> list[ChosenRows]:
+def told_apart(
+    parts: Sequence[ChosenRows], digests: Callable[[ChosenRows], Iterable[bytes]], *, by_epoch: bool
+) -> list[ChosenRows]:
     """The rows without copies, and which of them need their step to be told from others.
 
     Args:
         parts: what is to be exported.
-        vectors: reads the weights float32[n, d] of the rows that have some values in some columns.
+        digests: of the weights of some rows, in their order; asked for once, of rows that are not alone.
         by_epoch: whether a model's checkpoints must differ in their epochs, where these are known; else a step does.
 
     Raises:
         StoreError: several have different weights, and would have one name.
     """
-    places: dict[tuple[int, int, int], list[tuple[_Place, int]]] = defaultdict(list)
-    for number, part in enumerate(parts):
-        columns = (part.contents.model_id, part.contents.epoch, part.contents.step)
-        for at, (model_id, epoch, step) in enumerate(zip(*(each[part.rows].tolist() for each in columns), strict=True)):
-            places[model_id, epoch, 0 if by_epoch and epoch >= 0 else step].append(((number, at), step))
-    keep = [np.ones(len(part.rows), dtype=bool) for part in parts]
-    for (model_id, epoch, _), rows in places.items():
-        if len(rows) == 1:
-            continue
-        steps = sorted({step for _, step in rows})
-        if not alike(vectors({"model_id": [model_id], "epoch": [epoch], "step": steps})):
-            raise StoreError(
-                f"the run has {len(rows)} checkpoints of model {model_id} after epoch {epoch} and step "
-                f"{' or '.join(map(str, steps[:3]))}, with different weights, which this format would give one name; "
-                f"leave them out by --models and --epochs, or use another --format"
-            )
-        for (number, at), _ in rows[1:]:
-            keep[number][at] = False
-    kept = [part.where(mask) for part, mask in zip(parts, keep, strict=True) if mask.any()]
-    epochs: dict[tuple[int, int], int] = defaultdict(int)
-    for pair in (pair for part in kept for pair in _pairs(part)):
-        epochs[pair] += 1
+    moments = [_moments(part, by_epoch=by_epoch) for part in parts]
+    counts = Counter(moment for of_part in moments for moment in of_part)
+    first: dict[_Moment, bytes] = {}
+    kept = []
+    for part, of_part in zip(parts, moments, strict=True):
+        crowded = np.array([counts[moment] > 1 for moment in of_part])
+        keep = ~crowded
+        said = digests(part.where(crowded)) if crowded.any() else ()
+        for at, digest in zip(np.flatnonzero(crowded).tolist(), said, strict=True):
+            keep[at] = of_part[at] not in first
+            if first.setdefault(of_part[at], digest) != digest:
+                raise StoreError(_alike_but_different(of_part[at], counts[of_part[at]]))
+        if keep.any():
+            kept.append(part.where(keep))
+    epochs = Counter(pair for part in kept for pair in _pairs(part))
     return [
         replace(part, by_step=np.array([pair[1] < 0 or epochs[pair] > 1 for pair in _pairs(part)])) for part in kept
+    ]
+
+
+def row_digests(files: Files, part: ChosenRows) -> Iterator[bytes]:
+    """Digests of the weights of some rows, a row group in memory at a time."""
+    for table in row_groups(files, part):
+        for row in vector_rows(table, "weights"):
+            yield hashlib.blake2b(row.data, digest_size=_DIGEST_BYTES).digest()
+
+
+def _moments(part: ChosenRows, *, by_epoch: bool) -> list[_Moment]:
+    steps = part.contents.step[part.rows].tolist()
+    return [
+        (model_id, epoch, None if by_epoch and epoch >= 0 else step)
+        for (model_id, epoch), step in zip(_pairs(part), steps, strict=True)
     ]
 
 
@@ -57,3 +69,12 @@ def _pairs(part: ChosenRows) -> list[tuple[int, int]]:
     """Model and epoch of each row."""
     columns = (part.contents.model_id[part.rows].tolist(), part.contents.epoch[part.rows].tolist())
     return list(zip(*columns, strict=True))
+
+
+def _alike_but_different(moment: _Moment, count: int) -> str:
+    model_id, epoch, step = moment
+    after = f"epoch {epoch}" if step is None else f"epoch {epoch} and step {step}"
+    return (
+        f"the run has {count} checkpoints of model {model_id} after {after}, with different weights, which this format "
+        f"would give one name; leave them out by --models and --epochs, or use another --format"
+    )

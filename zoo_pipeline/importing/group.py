@@ -39,7 +39,7 @@ class ImportTask:
         spec_hash: of the run.
         layout: of all rows.
         group: the rows.
-        sha256: of the shard that the manifest lists, where an import goes on; None where none does.
+        listed: sha256 and rows of the shard that the manifest lists, where an import goes on; None where none does.
         trials: by model_id: number of the origin, folder, names of the files with hyperparameters and metrics, and the
             epochs of all its checkpoints, wherever they go.
     """
@@ -48,7 +48,7 @@ class ImportTask:
     spec_hash: str
     layout: Layout
     group: ImportedGroup
-    sha256: str | None
+    listed: tuple[str, int] | None
     trials: dict[int, TrialPlace]
 
 
@@ -95,6 +95,11 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
     found = _found(run, task, trials) if there else None
     if found is None:
         table, refused, left_out = _read(task, origins, trials)
+        if task.listed is not None and len(table) < task.listed[1]:
+            file, why = refused[0]
+            raise StoreError(
+                f"{run.files.at(task.group.shard)}: is lost or damaged, and cannot be made again without {file}: {why}"
+            )
         footer = {
             "group": task.group.number,
             "range": _range(table),
@@ -141,6 +146,8 @@ def _read(
         try:
             state = state_of(origin, row.file.name)
             task.layout.flatten(state.tensors, weights[len(kept)])
+        except UnreachableError:
+            raise
         except StoreError as error:
             refused.append([shown(origin, row.file.name), str(error)])
             continue
@@ -159,9 +166,9 @@ def _read(
 
 def _with_own(row: ImportedRow, state: State) -> ImportedRow:
     """The row, with the step that the file itself says where its name does not, and the epoch where no name counts."""
-    counted = row.epoch >= 0 or row.by_steps
-    epoch = row.epoch if counted else known_number(state.epoch, MOST_EPOCHS)
     step = row.step if row.step >= 0 else known_number(state.step, MOST_STEPS)
+    counted = row.epoch >= 0 or (row.by_steps and step >= 0)
+    epoch = row.epoch if counted else known_number(state.epoch, MOST_EPOCHS)
     return replace(row, epoch=epoch, step=step)
 
 
@@ -202,7 +209,7 @@ def _found(run: RunDirectory, task: ImportTask, trials: dict[int, TrialNotes]) -
         raise
     except StoreError:
         return None
-    if task.sha256 not in (None, sha256):
+    if task.listed is not None and task.listed[0] != sha256:
         return None
     if not table.schema.equals(imported_schema(task.layout)):
         return None

@@ -97,7 +97,10 @@ class HubFolder:
             return json.dumps(index.models[model_id], default=str).encode()
         if made[2] == RESULTS:
             return "".join(json.dumps(line) + "\n" for line in index.metrics[model_id]).encode()
-        weights: Any = self._weights(int(made[3]), int(made[4]))
+        try:
+            weights: Any = self._weights(int(made[3]), int(made[4]))
+        except IndexError:  # a name like one of ours
+            return self.beside.read(name)
         # A copy in C order, which of a single number stays one.
         tensors = {name: np.array(values, order="C") for name, values in index.layout.unflatten(weights).items()}
         return safetensors.numpy.save(tensors, {"step": made[5], ORDER: json.dumps(list(tensors))})
@@ -120,22 +123,29 @@ def find_hub_folder(place: str, beside: FileOrigin) -> HubFolder | None:
         StoreError: the place cannot be reached.
     """
     files = Files(place)
-    names = sorted(f"{DATA}/{name}" for name in files.names(DATA) if name.endswith(SUFFIX))
-    if files.local and not all(Path(files.at(name)).is_file() for name in names):
+    try:
+        names = sorted(f"{DATA}/{name}" for name in files.names(DATA) if name.endswith(SUFFIX))
+        if files.local and not all(Path(files.at(name)).is_file() for name in names):
+            return None
+        # The first that can be read decides: another one may be damaged, which is told when all are read.
+        if not next((said for name in names if (said := _says_its_layout(files, name)) is not None), False):
+            return None
+        return HubFolder(place, tuple((name, files.size(name)) for name in names), beside)
+    except UnreachableError:
+        raise
+    except StoreError:  # a folder that is something else
         return None
-    if not any(_says_its_layout(files, name) for name in names):
-        return None
-    return HubFolder(place, tuple((name, files.size(name)) for name in names), beside)
 
 
-def _says_its_layout(files: Files, name: str) -> bool:
+def _says_its_layout(files: Files, name: str) -> bool | None:
+    """None: the file cannot be read."""
     try:
         with open_shard(files, name, OF_ANYBODY) as shard:
             return LAYOUT_KEY in (shard.schema_arrow.metadata or {})
     except UnreachableError:
         raise
-    except StoreError:  # damaged, or of something else; another file may say it
-        return False
+    except StoreError:
+        return None
 
 
 @lru_cache(maxsize=2)

@@ -32,9 +32,8 @@ _METRIC = re.compile(
 )
 # Which of a model's checkpoints it is, without a number.
 _WORD = r"(?:best|last|final|latest|newest)"
-# At one of the ends: `init_uniform_3` and what lies within a name are something else.
-_BY_WORD = re.compile(rf"^{_WORD}(?=[\W_]|$)|(?:^|(?<=[\W_]))(?:{_WORD}|init|initial)$", re.IGNORECASE)
-_AGAIN = re.compile(r"(^(?:best|last)|=[\d.]+)-v\d+$", re.IGNORECASE)  # Lightning's, where a name was taken
+_BY_WORD = re.compile(rf"(?:^|(?<=[\W_])){_WORD}(?=[\W_]|$)", re.IGNORECASE)
+_INIT = re.compile(r"(?:^|(?<=[\W_]))(?:init|initial)$", re.IGNORECASE)  # `init_uniform_3` is something else
 # A stem that says what the file is and not of which model, so that the folder does.
 _SAYS_NOTHING = re.compile(
     r"(?:checkpoints?|ckpt|chkpt|cp|models?|pytorch_model|weights|params|state_?dict|net|snapshot|epoch|ep|step|[\W_])*",
@@ -104,8 +103,8 @@ def claims(paths: Sequence[str]) -> list[Claim]:
       number in which the names of alike files of a folder differ (`run2_01.pt`, `run2_02.pt`, …). What is left of the
       name, with the folder, is the model. A file without any number says the model alone.
     - A metric with a decimal point (`acc0.93`, `val_loss=0.14`) says nothing of the model. Neither do `best`, `last`,
-      `final`, `init` and the like at an end of the name: such a file is one more checkpoint of the model that the rest
-      says, and only a number with a label is its epoch or step.
+      `final` and the like, or `init` at the end of the name: such a file is one more checkpoint of the model that the
+      rest says, and only a number with a label is its epoch or step.
     """
     found: list[Claim | None] = []
     # By folder, names but for their numbers, and whether a word is there: which paths are alike, and what names them.
@@ -125,9 +124,12 @@ def claims(paths: Sequence[str]) -> list[Claim]:
 
 def _cleaned(stem: str) -> tuple[str, bool]:
     """A name without metrics and words, and whether there was a word, beside which only numbers with a label count."""
-    stem = _METRIC.sub("", _AGAIN.sub(r"\1", stem)).strip("-_=. ")
-    left = _BY_WORD.sub("", stem).strip("-_=. ")
-    return left, left != stem
+    stem = _METRIC.sub("", stem).strip("-_=. ")
+    left = _INIT.sub("", _BY_WORD.sub("", stem)).strip("-_=. ")
+    first, _, rest = re.split(r"([-_. ])", left, maxsplit=1) if re.search(r"[-_. ]", left) else (left, "", "")
+    if first.lower() in ("init", "initial") and _SAYS_NOTHING.fullmatch(rest):
+        left = rest
+    return (re.sub(r"[-_=. ]{2,}", "_", left), True) if left != stem else (stem, False)
 
 
 def _by_folder(above: str, stem: str) -> Claim | None:

@@ -48,7 +48,7 @@ class ImportedRow:
         model_id: of its model, as its name says.
         epoch: as its name says.
         step: as its name says.
-        by_steps: whether names of its model count steps, so that an epoch that a file says within does not order them.
+        by_steps: whether names of its model count steps alone, so that these order it and no epochs that files say.
     """
 
     file: FoundFile
@@ -138,6 +138,7 @@ def plan_import(
     models = sorted({file.claim.model for file in files if file.claim.model is not None}, key=natural)
     number = {model: model_id for model_id, model in enumerate(models)}
     stepping = {file.claim.model for file in files if file.claim.step is not None and file.claim.epoch is None}
+    stepping -= {file.claim.model for file in files if file.claim.epoch is not None}
     rows = [
         ImportedRow(
             file,

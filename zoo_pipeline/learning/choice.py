@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -148,12 +149,13 @@ def _of_epochs(
 
 def _numbers(epochs: Any) -> list[int]:
     """One whole number, or several in whatever holds them."""
+    with suppress(TypeError):
+        epochs = [operator.index(epochs)] if not isinstance(epochs, bool) else [epochs]
     try:
-        return [operator.index(epochs)]
-    except TypeError:
-        pass
-    try:
-        return [operator.index(each) for each in epochs]
+        several = list(epochs)
+        if any(isinstance(each, bool) for each in several):
+            raise TypeError
+        return [operator.index(each) for each in several]
     except TypeError:
         raise ConfigError(f'epochs: got {epochs!r}; expected whole numbers, "last" or None') from None
 

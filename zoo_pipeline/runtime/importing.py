@@ -190,9 +190,9 @@ def _imported(
     """The shards of a run, in their order."""
     run = RunDirectory(root)
     run.claim(plan, resume=resume, overwrite=overwrite)
-    hashes = _listed_hashes(run)
+    listed = _listed(run)
     tasks = [
-        ImportTask(root, plan.spec_hash, plan.layout, group, hashes.get(group.shard), trials)
+        ImportTask(root, plan.spec_hash, plan.layout, group, listed.get(group.shard), trials)
         for group, trials in zip(plan.groups, trials_of(listing, plan), strict=True)
     ]
     largest = max((size for size, _ in listing.stamps), default=0)
@@ -216,15 +216,16 @@ def _imported(
     return [shards[group.number] for group in plan.groups]
 
 
-def _listed_hashes(run: RunDirectory) -> dict[str, str]:
-    """The sha256 of the shards that a manifest lists; a manifest that is damaged lists none."""
+def _listed(run: RunDirectory) -> dict[str, tuple[str, int]]:
+    """The sha256 and rows of the shards that a manifest lists; a manifest that is damaged lists none."""
     try:
         manifest = run.manifest
     except UnreachableError:
         raise
     except StoreError:
         return {}
-    return {str(line["shard"]): str(line["sha256"]) for line in manifest["shards"]} if manifest else {}
+    lines = manifest["shards"] if manifest else []
+    return {str(line["shard"]): (str(line["sha256"]), int(line["rows"])) for line in lines}
 
 
 def _troubles(shards: Sequence[ImportedShard]) -> set[str]:

@@ -16,7 +16,7 @@ from zoo_pipeline.version import __version__
 
 SPEC, ENGINE, MANIFEST, MODELS, REPORT = "spec.json", "engine.json", "manifest.json", "models.parquet", "report.html"
 CHECKPOINTS, BUFFERS, STATES, ANALYSIS = "checkpoints", "buffers", "states", "analysis"
-_MOST_FOLDERS, _MOST_NAMED = 1_000, 3  # in which runs are looked for, and that are found, where somebody names no run
+_MOST_FOLDERS, _MOST_NAMED = 200, 3  # in which runs are looked for, and that are found, where somebody names no run
 FAILURES, PROGRESS, IMPORT = "failures", "progress.json", "import.json"
 # In the order in which they are removed: what claims completeness goes first.
 PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, FAILURES, PROGRESS, ENGINE, IMPORT, SPEC)
