@@ -282,6 +282,21 @@ def test_a_damaged_dataset_of_the_hub_is_told_and_files_beside_it_are_files(zoo,
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.parametrize("format", ["state-dict", "safetensors", "hub"])
+def test_what_is_best_and_says_nothing_more_goes_out_and_comes_back(format, zoo, tmp_path):
+    folder, out = tmp_path / "files", tmp_path / "out"
+    folder.mkdir()
+    for name, weights in zip(("epoch_1", "epoch_2", "best"), zoo.weights(), strict=False):
+        torch.save(state(zoo, weights), folder / f"{name}.pt")
+    found = imported(str(folder), "--out", str(tmp_path / "run"))
+    assert found.checkpoints()["epoch"].to_pylist() == [-1, 1, 2]
+    assert main(["export", str(tmp_path / "run"), "--to", str(out), "--format", format, *INLINE]) == 0
+    back = imported(str(out), "--out", str(tmp_path / "back"))
+    for name in ("model_id", "epoch", "step"):
+        assert back.checkpoints()[name].equals(found.checkpoints()[name]), name
+    np.testing.assert_array_equal(back.weights(), found.weights())
+
+
 def test_steps_of_one_epoch_keep_their_order(zoo, tmp_path):
     for step, weights in zip((100, 200, 300), zoo.weights(), strict=False):
         said = {"state_dict": state(zoo, weights), "epoch": 0, "global_step": step}

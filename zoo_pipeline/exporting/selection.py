@@ -92,11 +92,11 @@ def select(
         contents: of all shards.
         models: numbers and ranges; None for all.
         epochs: likewise, or "last".
-        by_epoch: whether checkpoints must have an epoch; else a step does.
+        by_epoch: whether checkpoints must have an epoch.
 
     Raises:
         ConfigError: not numbers, a model or epoch that is not there, or no checkpoint has both.
-        StoreError: one is of an unknown model, or of an unknown epoch or step.
+        StoreError: one is of an unknown model, or of an unknown epoch where it must have one.
     """
     ids = np.concatenate([shard.model_id for shard in contents])
     of_ids = np.concatenate([shard.epoch for shard in contents])
@@ -110,11 +110,10 @@ def select(
         chosen &= _among("--epochs", epochs, of_ids, "epoch")
     if not chosen.any():
         raise ConfigError(f"--models {models} --epochs {epochs}: no checkpoint of the run is both; choose others")
-    timed = of_ids if by_epoch else np.maximum(of_ids, steps)
-    if (np.minimum(ids, timed)[chosen] < 0).any():
+    if (np.minimum(ids, of_ids if by_epoch else ids)[chosen] < 0).any():
         raise StoreError(
-            f"some checkpoints are of a model or {'epoch' if by_epoch else 'epoch and step'} that no name says (-1); "
-            f"import them again with --pattern, or choose others by --models and --epochs"
+            f"some checkpoints are of a model{' or epoch' if by_epoch else ''} that no name says (-1); import them "
+            f"again with --pattern, or choose others by --models and --epochs"
         )
     ends = np.cumsum([len(shard.model_id) for shard in contents])[:-1]
     pieces = zip(contents, np.split(chosen, ends), np.split(of_ids < 0, ends), strict=True)

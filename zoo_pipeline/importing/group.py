@@ -95,7 +95,7 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
     found = _found(run, task, trials) if there else None
     if found is None:
         table, refused, left_out = _read(task, origins, trials)
-        if task.listed is not None and len(table) < task.listed[1]:
+        if refused and task.listed is not None and len(table) < task.listed[1]:
             file, why = refused[0]
             raise StoreError(
                 f"{run.files.at(task.group.shard)}: is lost or damaged, and cannot be made again without {file}: {why}"

@@ -105,6 +105,11 @@ class HubFolder:
         tensors = {name: np.array(values, order="C") for name, values in index.layout.unflatten(weights).items()}
         return safetensors.numpy.save(tensors, {"step": made[5], ORDER: json.dumps(list(tensors))})
 
+    def knows_no_moment(self, name: str) -> bool:
+        """Whether a name is of a row without epoch and step, whose folder has to say one all the same."""
+        made = _MADE.fullmatch(name)
+        return made is not None and made[5] == "" and "/checkpoint-0/" in name
+
     def _weights(self, file: int, row: int) -> NDArray[Any]:
         starts = _starts(self.place, *self.files[file])
         number = int(np.searchsorted(starts, row, side="right")) - 1

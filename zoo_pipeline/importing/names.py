@@ -33,12 +33,13 @@ _METRIC = re.compile(
 # Which of a model's checkpoints it is, without a number.
 _WORD = r"(?:best|last|final|latest|newest)"
 _BY_WORD = re.compile(rf"(?:^|(?<=[\W_])){_WORD}(?=[\W_]|$)", re.IGNORECASE)
-_INIT = re.compile(r"(?:^|(?<=[\W_]))(?:init|initial)$", re.IGNORECASE)  # `init_uniform_3` is something else
 # A stem that says what the file is and not of which model, so that the folder does.
-_SAYS_NOTHING = re.compile(
-    r"(?:checkpoints?|ckpt|chkpt|cp|models?|pytorch_model|weights|params|state_?dict|net|snapshot|epoch|ep|step|[\W_])*",
-    re.IGNORECASE,
+_NOTHING = (
+    r"(?:checkpoints?|ckpt|chkpt|cp|models?|pytorch_model|weights|params|state_?dict|net|snapshot|epoch|ep|step|[\W_])*"
 )
+_SAYS_NOTHING = re.compile(_NOTHING, re.IGNORECASE)
+# At the end, or before nothing of a name; `init_uniform_3` is something else.
+_INIT = re.compile(rf"(?:^|(?<=[\W_]))init(?:ial)?$|^init(?:ial)?(?=[\W_]{_NOTHING}$)", re.IGNORECASE)
 _FORMATS = frozenset((*SUFFIXES, ".tar", ".gz", ".zip", ".index", ".json", ".model", ".weights"))
 _FIELDS = {"model": r"(?P<model>.+?)", "epoch": r"(?P<epoch>\d+)", "step": r"(?P<step>\d+)", "*": r".*?"}
 
@@ -126,9 +127,6 @@ def _cleaned(stem: str) -> tuple[str, bool]:
     """A name without metrics and words, and whether there was a word, beside which only numbers with a label count."""
     stem = _METRIC.sub("", stem).strip("-_=. ")
     left = _INIT.sub("", _BY_WORD.sub("", stem)).strip("-_=. ")
-    first, _, rest = re.split(r"([-_. ])", left, maxsplit=1) if re.search(r"[-_. ]", left) else (left, "", "")
-    if first.lower() in ("init", "initial") and _SAYS_NOTHING.fullmatch(rest):
-        left = rest
     return (re.sub(r"[-_=. ]{2,}", "_", left), True) if left != stem else (stem, False)
 
 

@@ -10,6 +10,7 @@ from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.group import TrialPlace, shown
 from zoo_pipeline.importing.history import History
+from zoo_pipeline.importing.hub_folder import HubFolder
 from zoo_pipeline.importing.names import Claim, Pattern, claims
 from zoo_pipeline.importing.plan import FoundFile, ImportPlan, plan_import
 from zoo_pipeline.importing.reading import Shapes
@@ -77,6 +78,8 @@ def _claims(origins: Sequence[FileOrigin], files: Sequence[tuple[int, str]], pat
         origin, model = origins[number], found[at].model
         if isinstance(origin, History):  # knows better
             found[at] = origin.claim(name)
+        elif isinstance(origin, HubFolder) and origin.knows_no_moment(name):
+            found[at] = Claim(model)
         elif model == ".":  # files that lie in the origin itself
             found[at] = replace(found[at], model=origin.given.rstrip("/").rpartition("/")[2] or model)
     return found

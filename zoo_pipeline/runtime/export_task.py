@@ -81,7 +81,7 @@ def _state_files(part: ChosenRows, job: Job) -> Iterator[tuple[str, bytes]]:
             else:
                 times = [f"epoch-{epoch:04d}"] if epoch >= 0 else []
                 times += [f"step-{step:06d}"] if next(by_step) and step >= 0 else []
-                moment = "-".join(times)
+                moment = "-".join(times) or "checkpoint"  # which an import, too, takes for one of an unknown moment
                 name = target.file or f"model-{model_id:05d}/{moment}{SUFFIX_OF[target.format]}"
             yield name, data
 
