@@ -1,5 +1,7 @@
 import io
 import json
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -92,6 +94,35 @@ def test_the_footer_says_what_the_shard_is(tmp_path):
     }  # fmt: skip
     with open_shard(files, "a.parquet") as shard:
         assert read_layout(shard) == LAYOUT
+
+
+class Watched(Files):
+    """Files that note which threads read them."""
+
+    @contextmanager
+    def open(self, name):
+        class File(io.FileIO):
+            def read(self, *arguments):
+                readers.add(threading.get_ident())
+                return super().read(*arguments)
+
+        with File(self.at(name)) as file:
+            yield file
+
+
+readers: set[int] = set()
+
+
+def test_a_shard_is_read_by_the_thread_that_asks_for_it(tmp_path):
+    """One of Arrow's that still holds bytes of a Python file at the interpreter's end would abort the process."""
+    files = Watched(str(tmp_path))
+    files.publish("a.parquet", encode_checkpoints(table()))
+    readers.clear()
+    with open_shard(files, "a.parquet") as shard:
+        shard.read(use_threads=False)
+        shard.read_row_group(0, columns=["weights", "loss"], use_threads=False)
+        list(shard.iter_batches(4, use_threads=False))
+    assert readers == {threading.get_ident()}
 
 
 def test_every_flipped_bit_of_the_weights_is_noticed(tmp_path):

@@ -136,4 +136,5 @@ def _whole_or_none(files: Files, folder: str) -> Iterator[None]:
 
 
 def _read_table(files: Files, name: str) -> pa.Table:
-    return pq.read_table(pa.BufferReader(files.read(name)), use_threads=False)  # as `open_shard` says
+    with pq.ParquetFile(pa.BufferReader(files.read(name)), pre_buffer=False) as file:  # as `open_shard` says
+        return file.read(use_threads=False)

@@ -49,8 +49,9 @@ def open_shard(
 ) -> Iterator[pq.ParquetFile]:
     """Open a shard for reading; every page that is read is held against its checksum.
 
-    Read it with `use_threads=False`: a thread of Arrow's that still lets go of bytes read through a Python file when
-    the interpreter ends aborts the process (seen with pyarrow 26, once in some twenty short commands).
+    Read it with `use_threads=False`, and it is opened without `pre_buffer`: a thread of Arrow's that still lets go of
+    bytes read through a Python file when the interpreter ends aborts the process (seen with pyarrow 26, of short
+    commands once in some twenty with the former, once in a thousand with the latter).
 
     Args:
         files: where it lies.
@@ -69,7 +70,7 @@ def open_shard(
         with files.open(name) as file:
             if size is not None and (found := file.seek(0, os.SEEK_END)) != size:
                 raise StoreError(f"{files.at(name)}: has {found:,} bytes, expected {size:,}; {remedies.damaged}")
-            shard = pq.ParquetFile(file, page_checksum_verification=True)
+            shard = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
             twice = [column for column, times in Counter(shard.schema_arrow.names).items() if times > 1]
             if twice:
                 raise StoreError(f"{files.at(name)}: has several columns {twice[0]}; expected one, rename the others")
