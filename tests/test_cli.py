@@ -299,6 +299,16 @@ def test_who_ends_a_run_is_told_the_command_that_goes_on(executor, ended_by, cod
     assert "Traceback" not in told
 
 
+def test_who_ends_a_command_that_still_loads_gets_one_line(tmp_path):
+    # A module of this name comes before the library: Ctrl-C arrives while it is imported.
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "zoo_pipeline", "plan", "digits-demo"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "zoo: interrupted; nothing was begun\n"
+
+
 def test_an_address_at_which_nobody_listens_is_refused_at_once(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert main(["train", "digits-demo", "--out", str(tmp_path / "run"), *SMALL]) == 2

@@ -19,6 +19,7 @@ PACKAGE = ROOT / "zoo_pipeline"
 
 # Rooms of the package, top floor first. A room may import rooms of its own floor (without circles) and of those below.
 FLOORS = (
+    ("__main__",),
     ("cli", "submitting"),
     ("arguments", "messages", "export_command", "import_command"),
     ("mending", "workflow", "planning", "tables", "exports", "imports"),

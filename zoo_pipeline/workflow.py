@@ -108,13 +108,12 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
     Raises:
         ZooError: a user's mistake, or a place that cannot be written.
     """
-    from zoo_pipeline.runtime.analysis import analyze_run
+    from zoo_pipeline.runtime.analysis import analyze_in_turn
     from zoo_pipeline.runtime.executor import REPORT
     from zoo_pipeline.runtime.log import logged
     from zoo_pipeline.runtime.opening import open_executor
     from zoo_pipeline.runtime.reporting import report_in_job
     from zoo_pipeline.runtime.training import train_zoo
-    from zoo_pipeline.store.claim import claimed
 
     memory = _memory_bytes(options.memory)
     zoo_plan, dataset, run_directory = prepare(options)
@@ -128,8 +127,7 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
                 tracker.trained(training)
             if training.failures:
                 return RunReport(training)
-            with claimed(run_directory.files, DEFAULT_ANALYSIS, overwrite=True):
-                summary = analyze_run(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
+            summary = analyze_in_turn(executor, run_directory.root, DEFAULT_ANALYSIS, memory)
             page = executor.call(REPORT, report_in_job, run_directory.root, DEFAULT_ANALYSIS)
             if tracker:
                 tracker.analysed(DEFAULT_ANALYSIS)

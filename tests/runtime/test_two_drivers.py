@@ -9,19 +9,23 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from zoo_pipeline.store.analyses import analysis_exists
+from zoo_pipeline.store.claim import claimed
+from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.integrity import verify
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.shards import contents_sha256
 
 GROUPS = 40
+LARGE = ("zoo.population={seeds: 80, group_size: 2}", "zoo.training.epochs=50", "resources={stack: 2, threads: 1}")
+SMALL = ("zoo.population={seeds: 6, group_size: 2}", "zoo.training.epochs=5", "resources={stack: 2, threads: 1}")
 
 
-def driver(root: Path, log: Path) -> subprocess.Popen:
-    sizes = ("zoo.population={seeds: 80, group_size: 2}", "zoo.training.epochs=50", "resources={stack: 2, threads: 1}")
-    command = [sys.executable, "-m", "zoo_pipeline.cli", "train", "digits-demo", "--out", str(root), "--resume"]
-    command += [word for size in sizes for word in ("--set", size)]
-    command += ["--executor", "inline", "--log", str(log)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def driver(root: Path, log: Path, command: str = "train", sizes: tuple[str, ...] = LARGE) -> subprocess.Popen:
+    words = [sys.executable, "-m", "zoo_pipeline.cli", command, "digits-demo", "--out", str(root), "--resume"]
+    words += [word for size in sizes for word in ("--set", size)]
+    words += ["--executor", "inline", "--log", str(log)]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def events(log: Path, event: str) -> list[int]:
@@ -68,3 +72,17 @@ def test_two_drivers_that_start_at_once_do_each_other_no_harm(tmp_path):
     published = Counter(group for log in logs for group in events(log, "shard published"))
     assert published == Counter(range(GROUPS))
     assert verify(RunDirectory(str(root)))["complete"]
+
+
+def test_drivers_that_end_together_make_one_analysis(tmp_path):
+    """The second waits for the first, and takes what it made; where the first dies, it makes it."""
+    root = tmp_path / "run"
+    said = (alone := driver(root, tmp_path / "0.log", sizes=SMALL)).communicate(timeout=240)[1]
+    assert alone.returncode == 0, said
+    with claimed(Files(str(root)), "default", overwrite=True):
+        first, second = (driver(root, tmp_path / f"{number}.log", "run", SMALL) for number in (1, 2))
+        assert all(any("waiting for it" in line for line in each.stderr) for each in (first, second))
+    told = [each.communicate(timeout=240)[1] for each in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], told
+    assert analysis_exists(Files(str(root)), "default")
+    assert (root / "report.html").exists()

@@ -52,6 +52,26 @@ def test_a_name_is_claimed_by_one_at_a_time_and_others_beside_it(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("made", [True, False])
+def test_whoever_waits_learns_whether_the_other_made_it(made, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "claimed\n"
+        told = []
+
+        def end() -> None:
+            told.append(True)
+            if made:
+                finish(tmp_path)
+            other.kill()
+
+        with claimed(Files(str(tmp_path)), "default", overwrite=True, wait=end) as theirs:
+            assert theirs == made
+        assert told == [True]
+    with claimed(Files(str(tmp_path)), "default", overwrite=True, wait=end) as theirs:
+        assert not theirs, "it was there before this one, and is old"
+    assert told == [True]
+
+
 def test_claims_leave_nothing_but_what_was_written(tmp_path):
     deep = tmp_path / "a" / "b"
     with claimed(Files(str(deep)), "default", overwrite=False):

@@ -1,9 +1,10 @@
-"""Claims: of the commands that would make one analysis at the same time, one does, and the others are refused."""
+"""Claims: of the commands that would make one analysis at the same time, one does; the others wait, or are refused."""
 
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from zoo_pipeline.store.rundir import ANALYSIS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ATTEMPTS = 100  # to get hold of a file that others make and remove
+_LOOKS_EACH_S = 0.5  # whoever waits for another command
 
 
 @contextmanager
-def claimed(files: Files, name: str, *, overwrite: bool) -> Iterator[None]:
+def claimed(files: Files, name: str, *, overwrite: bool, wait: Callable[[], None] | None = None) -> Iterator[bool]:
     """Be the only command that makes the analysis of this name here, for as long as the block runs.
 
     On a local disk this is a lock of the system's, which ends with the process, however that ends. Object stores, and
@@ -27,6 +29,10 @@ def claimed(files: Files, name: str, *, overwrite: bool) -> Iterator[None]:
         files: where it is to lie.
         name: of the analysis.
         overwrite: whether it may replace one that is there.
+        wait: called where another command makes it now, which is then waited for; None: this one is refused.
+
+    Yields:
+        Whether another command has made it while this one waited.
 
     Raises:
         ConfigError: the name is none.
@@ -35,26 +41,30 @@ def claimed(files: Files, name: str, *, overwrite: bool) -> Iterator[None]:
     if not _NAME.fullmatch(name):
         raise ConfigError(f"--name {name}: expected letters, digits, '.', '_' and '-', such as default")
     files.check_folder(ANALYSIS)
-    with _locked(files, name) if files.local else nullcontext():
+    with _locked(files, name, wait) if files.local else nullcontext(False) as waited:
         if analysis_exists(files, name) and not overwrite:
             raise StoreError(
                 f"{files.root}: already has an analysis {name}; use another --name, or --overwrite to replace it"
             )
-        yield
+        yield waited and analysis_exists(files, name)
 
 
 @contextmanager
-def _locked(files: Files, name: str) -> Iterator[None]:
+def _locked(files: Files, name: str, wait: Callable[[], None] | None) -> Iterator[bool]:
+    """Hold the lock; yields whether others held it before."""
     file = Path(files.at(f"{ANALYSIS}/.{name}.tmp")).absolute()  # readers skip such names
     made = [folder for folder in file.parents if not folder.exists()]
     try:
         descriptor = _lock(file)
-        if descriptor is None:
-            raise StoreError(
-                f"{files.root}: another command is making the analysis {name} there; wait for it, or use another --name"
-            )
+        if waited := descriptor is None:
+            if wait is None:
+                busy = f"{files.root}: another command is making the analysis {name} there"
+                raise StoreError(f"{busy}; wait for it, or use another --name")
+            wait()
+            while (descriptor := _lock(file)) is None:
+                time.sleep(_LOOKS_EACH_S)
         try:
-            yield
+            yield waited
         finally:
             if descriptor >= 0:
                 file.unlink(missing_ok=True)  # before it is let go, so that nobody waits for a file without a name
