@@ -327,6 +327,18 @@ def test_hashes_are_what_the_page_says(small_run, tmp_path, monkeypatch):
     assert Zoo(str(small_run)).key == names["document"]["spec_hash"][:12]
 
 
+def test_seals_are_what_the_page_says(small_run):
+    names: dict = {}
+    exec(compile(blocks(section("Seals"), "python")[0], "format.md", "exec"), names)
+    tables = sorted(small_run.rglob("*.parquet"))
+    assert len(tables) > 3
+    for table in tables:
+        data = bytearray(table.read_bytes())
+        assert names["is_intact"](data), table
+        data[len(data) // 3] ^= 4
+        assert not names["is_intact"](data), table
+
+
 def test_a_run_written_by_hand_is_read_surveyed_and_analysed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     writer, reader = blocks(section("Writing a run by hand"), "python")

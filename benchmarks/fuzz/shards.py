@@ -1,8 +1,9 @@
 """Target: shards, buffers, models.parquet, tables of analyses and training states whose bytes are damaged.
 
 The oracle: a complete run of which a byte differs is never called whole by `verify`, unless every table reads as it
-did; and whoever reads values gets the true ones or an error. Without the manifest there is no hash of a file: there
-the damage is held to the pages, whose checksums find it, and not to what says where the pages lie.
+did; and whoever reads values gets the true ones or an error. Without the manifest `verify` finds by the seals what
+differs; who reads nothing but values is held to the pages, whose checksums find it, and not to what says where these
+lie.
 """
 
 import json
@@ -19,6 +20,7 @@ from benchmarks.fuzz.datasets import NO_FILES, put
 from benchmarks.fuzz.example import Example, rewritten
 from benchmarks.fuzz.verdicts import ACCEPTED, DAMAGE, DOCUMENTED, Finding, asked, commanded
 from zoo_pipeline.sources import find_source, read_bags
+from zoo_pipeline.store.analyses import read_analysis
 from zoo_pipeline.store.bag import gather
 from zoo_pipeline.store.integrity import verify
 from zoo_pipeline.store.rundir import RunDirectory
@@ -42,6 +44,7 @@ class Harm:
         layout: whether that is the layout.
         manifest: whether the run still has its manifest.
         number: of the case, for what is done to some only.
+        sealed: whether the bytes are those of a sealed file, some of them changed.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Harm:
     layout: bool
     manifest: bool
     number: int
+    sealed: bool = False
 
 
 @st.composite
@@ -75,7 +79,7 @@ def harms(draw: st.DrawFn, example: Example) -> Harm:
         data = whole[:at] + bytes([whole[at] ^ 1 << draw(st.integers(0, 7))]) + whole[at + 1 :]
     else:
         data = draw(damaged(whole))
-    return Harm(name, data, None, None, False, manifest, number)
+    return Harm(name, data, None, None, False, manifest, number, sealed=name.endswith(".parquet"))
 
 
 def check_harm(case: Harm, example: Example, place: Path) -> str:
@@ -97,7 +101,8 @@ def check_harm(case: Harm, example: Example, place: Path) -> str:
         verified.value["complete"] or not (case.manifest or verified.value["damaged"] or verified.value["missing"])
     )
     of_the_run = case.name.startswith(("checkpoints/", "buffers/", "models"))
-    if case.manifest and of_the_run and not harmless and whole:
+    held = case.manifest or (case.sealed and not case.name.startswith("models"))
+    if held and of_the_run and not harmless and whole:
         raise Finding(DAMAGE, f"{case.name}: verify finds nothing")
     in_pages = case.data is not None and case.name.startswith("checkpoints/") and _only_pages(example, case)
     _check_values(example, read, strict=whole or in_pages or case.manifest)
@@ -105,6 +110,10 @@ def check_harm(case: Harm, example: Example, place: Path) -> str:
         state = asked(lambda: read_state(RunDirectory(str(run)).files, example.state))
         if state.error is None and not harmless:
             raise Finding(DAMAGE, f"{case.name}: a damaged state was read")
+    if case.name.startswith("analysis/") and case.sealed and not harmless:
+        analysis = asked(lambda: read_analysis(RunDirectory(str(run)).files, "default"))
+        if analysis.error is None:
+            raise Finding(DAMAGE, f"{case.name}: a damaged table was read")
     _check_bag(case, run, place)
     if case.name.startswith("analysis/") and case.number % 4 == 0:
         commanded("report", str(run))

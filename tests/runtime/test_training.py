@@ -14,7 +14,7 @@ from zoo_pipeline.runtime.engine_choice import overruled
 from zoo_pipeline.runtime.training import train_zoo
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import RunDirectory
-from zoo_pipeline.store.shards import contents_sha256
+from zoo_pipeline.store.shards import contents_sha256, read_footer
 from zoo_pipeline.store.survey import survey
 from zoo_pipeline.zoo import Zoo
 
@@ -94,6 +94,26 @@ def test_resume_refuses_a_damaged_or_foreign_shard(train_small):
     with pytest.raises(StoreError, match="damaged or not Parquet"):
         train_small(resume=True)
     assert not (root / "manifest.json").exists()
+
+
+def test_a_shard_that_changed_is_not_taken_into_the_manifest(train_small):
+    root = train_small()
+    (root / "manifest.json").unlink()
+    name = "checkpoints/group-00001.parquet"
+    whole = (root / name).read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    told = []
+    for at in range(footer, len(whole), 41):
+        (root / name).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        try:
+            read_footer(Files(str(root)), name)
+        except StoreError:
+            continue  # seen by Parquet
+        with pytest.raises(StoreError, match=r"group-00001\.parquet: ") as caught:
+            train_small(resume=True)
+        told.append("its bytes have changed since it was written" in str(caught.value))
+        assert not (root / "manifest.json").exists()
+    assert sum(told) > 10
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.commit import ShardRecord
 from zoo_pipeline.store.rundir import RunDirectory
 from zoo_pipeline.store.schema import ELEMENT, LAYOUT_KEY, METRIC_NAMES, SCALARS, SHARD_KEY, encode_checkpoints
-from zoo_pipeline.store.shards import open_shard, read_footer, vector_rows
+from zoo_pipeline.store.shards import open_shard, read_footer, sha256_of, vector_rows
 
 EXTRA_METRICS = ("validation_loss", "validation_accuracy")
 FILE = "file"
@@ -202,7 +202,7 @@ def _found(run: RunDirectory, task: ImportTask, trials: dict[int, TrialNotes]) -
     """
     name = task.group.shard
     try:
-        footer, sha256 = read_footer(run.files, name), run.files.sha256(name)
+        footer, sha256 = read_footer(run.files, name), sha256_of(run.files, name)
         with open_shard(run.files, name) as shard:
             table = shard.read(use_threads=False)
     except UnreachableError:

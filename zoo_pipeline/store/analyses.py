@@ -13,6 +13,7 @@ from zoo_pipeline.errors import StoreError
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import ANALYSIS, REPORT
 from zoo_pipeline.store.schema import encode_table
+from zoo_pipeline.store.seal import is_intact
 
 TABLES = ("assignments", "trajectories", "geometry", "linkage")
 CLAIMS = "claims.parquet"
@@ -136,5 +137,8 @@ def _whole_or_none(files: Files, folder: str) -> Iterator[None]:
 
 
 def _read_table(files: Files, name: str) -> pa.Table:
-    with pq.ParquetFile(pa.BufferReader(files.read(name)), pre_buffer=False) as file:  # as `open_shard` says
+    data = files.read(name)
+    if not is_intact(data):
+        raise ValueError(f"{name}: its bytes have changed since it was written")
+    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:  # as `open_shard` says
         return file.read(use_threads=False)

@@ -21,7 +21,7 @@ from zoo_pipeline.stopwatch import Stopwatch
 from zoo_pipeline.store.rows import RangeRows
 from zoo_pipeline.store.rundir import BUFFERS, RunDirectory
 from zoo_pipeline.store.schema import encode_checkpoints
-from zoo_pipeline.store.shards import buffers_table, read_footer, shard_table
+from zoo_pipeline.store.shards import buffers_table, read_footer, sha256_of, shard_table
 from zoo_pipeline.store.states import Origin, state_names
 
 Footer = dict[str, Any]
@@ -117,8 +117,12 @@ def publish_range(
 
 
 def describe_range(run: RunDirectory, group: Group, part: EpochRange, footer: Footer) -> ShardRecord:
-    """The manifest line of a shard that is there; reads all of it."""
-    size, sha256 = run.files.size(part.shard), run.files.sha256(part.shard)
+    """The manifest line of a shard that is there; reads all of it.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    size, sha256 = run.files.size(part.shard), sha256_of(run.files, part.shard)
     return ShardRecord(part.shard, group.number, footer["range"], part.rows, size, sha256, footer["buffers"])
 
 

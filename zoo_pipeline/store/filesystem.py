@@ -6,7 +6,6 @@ store fails at for the moment is tried again for some minutes (`zoo_pipeline.sto
 are told at once.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -21,9 +20,9 @@ from zoo_pipeline.store.disk import Buffer
 from zoo_pipeline.store.faults import advice, is_absent, is_transient, is_unseen, reason
 from zoo_pipeline.store.regular import RegularFiles
 from zoo_pipeline.store.remote import create, kind_of, open_remote, remove_all, replace
+from zoo_pipeline.store.seal import hashed
 
 T = TypeVar("T")
-_HASHED_AT_ONCE = 1 << 20
 _CHANGES = ("written", "removed")
 
 
@@ -158,11 +157,12 @@ class Files:
 
     def sha256(self, name: str) -> str:
         """Hash (hex) of a file's bytes, never all of them in memory."""
-        sha = hashlib.sha256()
+        return self.hashed(name)[0]
+
+    def hashed(self, name: str) -> tuple[str, bool]:
+        """Hash (hex) of a file's bytes, and whether its seal, if it is a Parquet file with one, is of these bytes."""
         with self._told(name, "read"), self.open(name) as file:
-            while part := file.read(_HASHED_AT_ONCE):
-                sha.update(part)
-        return sha.hexdigest()
+            return hashed(file)
 
     def publish(self, name: str, *parts: Buffer) -> bool:
         """Create a file whole. True: this call made it; False: the name was taken, and its content stays.

@@ -14,7 +14,7 @@ from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory, is_imported
 from zoo_pipeline.store.schema import buffers_schema, checkpoint_schema
-from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, vector_rows
+from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, sha256_of, vector_rows
 from zoo_pipeline.store.survey import group_counts, survey
 
 _THREADS = 8
@@ -43,9 +43,9 @@ class Read:
 def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
     """Read a run in full, several shards at a time.
 
-    Of each shard, what `survey` looks at; besides, the checksum of every page, the file's hash, where the manifest has
-    it, the order and number of its rows, nulls, what is not finite in models that are not flagged, and its buffers. Of
-    all, that their layouts agree, that no model comes twice, and that models.parquet lists these models.
+    Of each shard, what `survey` looks at; besides, its seal and the checksum of every page, the file's hash, where the
+    manifest has it, the order and number of its rows, nulls, what is not finite in models that are not flagged, and its
+    buffers. Of all, that their layouts agree, that no model comes twice, and that models.parquet lists these models.
 
     Args:
         run: the run.
@@ -90,7 +90,7 @@ def _read(run: RunDirectory, name: str, sha256: str | None, *, claimed: bool) ->
     try:
         footer, size = read_footer(run.files, name), run.files.size(name)
         read.bytes = size
-        if sha256 is not None and run.files.sha256(name) != sha256:
+        if sha256_of(run.files, name) != sha256 and sha256 is not None:
             return Read(f"{run.files.at(name)}: is not the file that the manifest lists (its sha256 is another)", size)
         ids, read.layout, odd = _rows(run, name, buffers=False)
         read.models, (read.first, _) = np.unique(ids[0]), _extent(ids[1])

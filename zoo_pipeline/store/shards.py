@@ -116,6 +116,18 @@ def read_footer(files: Files, name: str, size: int | None = None) -> dict[str, A
     return {**footer, "diverged": diverged, "buffers": buffers, "file_rows": rows}
 
 
+def sha256_of(files: Files, name: str) -> str:
+    """Hash (hex) of a shard's bytes, or of its buffers'; reads all of them.
+
+    Raises:
+        StoreError: they are not the bytes that its seal is of.
+    """
+    sha256, intact = files.hashed(name)
+    if not intact:
+        raise StoreError(f"{files.at(name)}: damaged (its bytes have changed since it was written); {OF_A_RUN.damaged}")
+    return sha256
+
+
 def read_layout(shard: pq.ParquetFile, expected: Callable[[Layout], pa.Schema] = checkpoint_schema) -> Layout:
     """The layout in the footer of a shard or of its buffers, held against the columns.
 
