@@ -2,12 +2,16 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 import zoo_pipeline
 from zoo_pipeline.data import load_dataset
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.learning import ZooDataset
+from zoo_pipeline.store.schema import SCALAR_NAMES
 from zoo_pipeline.workflow import Options, train
 from zoo_pipeline.zoo import Zoo
 
@@ -34,6 +38,27 @@ def test_some_models_and_epochs_are_the_same_rows(small_run):
     assert np.array_equal(zoo.weights(model_ids=[1, 4], epochs=[0, 3]), weights[rows])
     assert zoo.weights(model_ids=[99]).shape == (0, 1_210)
     assert len(zoo.checkpoints(model_ids=[99])) == 0
+
+
+def test_columns_beyond_the_formats_are_read_where_all_shards_have_them(small_run, tmp_path):
+    root = shutil.copytree(small_run, tmp_path / "run")
+    (root / "manifest.json").unlink()  # which lists other files
+    shards = sorted((root / "checkpoints").iterdir())
+    for number, path in enumerate(shards):
+        table = pq.ParquetFile(path).read()
+        more = pa.array([f"{number}-{row}" for row in range(len(table))])
+        pq.write_table(table.append_column("note", more), path)
+    zoo = Zoo(str(root))
+    assert zoo.checkpoints().column_names == [*SCALAR_NAMES, "note"]
+    assert zoo.checkpoints([0], [2], ["note", "epoch"]).to_pylist() == [{"note": "0-2", "epoch": 2}]
+    assert ZooDataset(str(root), columns="note")[1][1] == {"note": "0-1"}
+    with pytest.raises(ConfigError, match=r"has no column notes \(did you mean note\?\); expected some of model_id, "):
+        zoo.checkpoints(columns=["notes"])
+    table = pq.ParquetFile(shards[-1]).read()
+    pq.write_table(table.drop_columns("note"), shards[-1])
+    with pytest.raises(StoreError, match=rf"{shards[-1].name}: column note: is missing, but string in checkpoints/"):
+        zoo.checkpoints()
+    assert len(zoo.checkpoints(columns=["epoch"])) == len(Zoo(str(small_run)).checkpoints())
 
 
 def test_a_run_is_a_bag_without_its_diverged_models(small_run, monkeypatch):

@@ -129,9 +129,9 @@ class Zoo:
             for model_id, name in zip(*(models[column].to_pylist() for column in ("model_id", "name")), strict=True)
         }
 
-    def checkpoints(self, model_ids: Ids = None, epochs: Ids = None) -> pa.Table:
-        """The scalar columns of all checkpoints, or of those of some models and epochs."""
-        return self._checkpoints.rows(SCALAR_NAMES, _wanted(model_ids, epochs))
+    def checkpoints(self, model_ids: Ids = None, epochs: Ids = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """All scalar columns, or some, of all checkpoints, or of those of some models and epochs."""
+        return self._checkpoints.rows(columns, _wanted(model_ids, epochs))
 
     def weights(self, model_ids: Ids = None, epochs: Ids = None) -> NDArray[np.float32]:
         """The weights float32[n, d] of the same rows, in the same order, as `checkpoints`."""
@@ -147,7 +147,7 @@ class Zoo:
 
     def bag(self) -> Bag:
         """All checkpoints, to be analysed; the weights of models that are flagged as diverged are read as NaN."""
-        checkpoints, diverged = self.checkpoints(), frozenset(self.diverged)
+        checkpoints, diverged = self.checkpoints(columns=SCALAR_NAMES), frozenset(self.diverged)
         run = named(self.key, len(checkpoints))
         return Bag(
             shares=tuple(share for name in self._shards for share in self._shares(name, diverged)),
@@ -205,7 +205,7 @@ class Zoo:
             ConfigError: neither epoch nor step is named.
             StoreError: there is no such checkpoint, or there are several.
         """
-        rows = self.checkpoints([model_id], None if epoch is None or epoch == "last" else [epoch])
+        rows = self.checkpoints([model_id], None if epoch is None or epoch == "last" else [epoch], SCALAR_NAMES)
         row = rows_meant(self.root, rows, model_id, epoch, step)
         found = self._checkpoints.vectors({name: [value] for name, value in row.items()})
         if not alike(found):

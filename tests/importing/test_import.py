@@ -449,6 +449,7 @@ def test_a_pattern_names_models_and_epochs(zoo, tmp_path):
 
 def test_folders_of_hugging_faces_trainer_are_read_with_their_indices(zoo, tmp_path):
     folder = tmp_path / "trainer"
+    history: list[dict] = []
     for row, values in zip(zoo.checkpoints([3]).to_pylist(), zoo.weights([3]), strict=True):
         place = folder / f"checkpoint-{100 * row['epoch']}"
         place.mkdir(parents=True)
@@ -458,11 +459,26 @@ def test_folders_of_hugging_faces_trainer_are_read_with_their_indices(zoo, tmp_p
             save_file({name: tensors[name]}, place / file)
         (place / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
         torch.save({"state": {}}, place / "optimizer.pt")
-        (place / "trainer_state.json").write_text("{}")
+        step = 100 * row["epoch"]
+        history += [
+            {"epoch": row["epoch"] - 0.5, "loss": 9.0, "learning_rate": 5e-05, "step": step - 50},
+            {"epoch": float(row["epoch"]), "loss": row["train_loss"], "grad_norm": 1.5, "step": step},
+            {"epoch": float(row["epoch"]), "eval_loss": row["test_loss"], "eval_accuracy": 0.5, "step": step},
+        ]
+        told = {"global_step": step, "num_train_epochs": 3, "train_batch_size": 8, "log_history": history}
+        (place / "trainer_state.json").write_text(json.dumps(told))
     found = imported(str(folder), "--out", str(tmp_path / "run"))
     np.testing.assert_array_equal(found.weights(), zoo.weights([3]))
     assert found.checkpoints()["step"].to_pylist() == [0, 100, 200, 300]
     assert set(found.checkpoints()["epoch"].to_pylist()) == {-1}
+    assert found.checkpoints()["train_loss"].equals(zoo.checkpoints([3])["train_loss"])
+    read = found.checkpoints(columns=["validation_loss", "validation_accuracy"])
+    assert read["validation_loss"].to_pylist() == zoo.checkpoints([3])["test_loss"].to_pylist()
+    assert read["validation_accuracy"].to_pylist() == [0.5] * 4
+    learned = ZooDataset(found.root, columns=["validation_loss", "file"])[1][1]
+    assert learned["validation_loss"].item() == read["validation_loss"][1].as_py()
+    assert learned["file"].endswith("trainer/checkpoint-100/model.safetensors.index.json")
+    assert found.models.select(["batch_size", "epochs"]).to_pylist() == [{"batch_size": 8, "epochs": 3}]
     assert main(["analyze", str(tmp_path / "run"), *INLINE]) == 0
     summary = json.loads((tmp_path / "run/analysis/default/summary.json").read_text())
     assert summary["claims"] == {"models": 1, "agree": 1}

@@ -48,6 +48,33 @@ def test_steps_are_whole_numbers(said, steps):
     assert notes(result_json=lines({"training_iteration": said, "train_loss": 1})).metrics.keys() == set(steps.values())
 
 
+def test_hugging_faces_trainer_tells_by_step():
+    history = [
+        {"step": 10, "loss": 1.5, "epoch": 0.5},
+        {"step": 20, "loss": 1.25, "epoch": 1.0},
+        {"step": 20, "eval_loss": 2, "eval_accuracy": True, "eval_runtime": 3.0},
+        {"step": "30", "loss": 1.0},
+        "no line",
+    ]
+    state = {"log_history": history, "num_train_epochs": 3, "train_batch_size": 8, "best_metric": None}
+    found = read_trial(lambda _: json.dumps(state).encode(), frozenset({"trainer_state.json"}))
+    assert found.by_step == {10: {"train_loss": 1.5}, 20: {"train_loss": 1.25, "validation_loss": 2.0}}
+    assert found.hyperparameters == {"epochs": 3, "batch_size": 8}
+    assert (found.metrics, found.troubles) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(b"{", "Expecting"), (b"\xff", "codec"), (b"[" * 100_000, "is no JSON"), (b"[]", "has no list log_history")],
+)
+def test_a_trainers_state_that_is_none_is_told(text, told):
+    found = read_trial(lambda _: text, frozenset({"trainer_state.json"}))
+    assert len(found.troubles) == 1
+    assert found.troubles[0].startswith("trainer_state.json: ")
+    assert told in found.troubles[0]
+    assert "\n" not in found.troubles[0]
+
+
 def test_what_was_cut_off_or_is_no_number_is_left_out_and_told():
     text = lines({"training_iteration": 1, "test_loss": float("nan")}, {"training_iteration": True, "test_loss": 1})
     found = notes(result_json=f'{text}\n{{"training_iteration": 2, "test_lo')

@@ -176,7 +176,9 @@ def _columns(
     rows: list[ImportedRow], weights: NDArray[np.float32], files: list[str], trials: dict[int, TrialNotes]
 ) -> list[pa.Array]:
     notes = [trials.get(row.model_id, TrialNotes()) for row in rows]
-    known = [each.metrics.get(row.epoch, {}) for each, row in zip(notes, rows, strict=True)]
+    known = [
+        each.metrics.get(row.epoch) or each.by_step.get(row.step, {}) for each, row in zip(notes, rows, strict=True)
+    ]
     scalars = {
         "model_id": [row.model_id for row in rows],
         "epoch": [row.epoch for row in rows],

@@ -16,6 +16,7 @@ from zoo_pipeline.importing.plan import FoundFile, ImportPlan, plan_import
 from zoo_pipeline.importing.reading import Shapes
 from zoo_pipeline.importing.stamps import printable
 from zoo_pipeline.importing.survey import Listing
+from zoo_pipeline.importing.trainer_state import TRAINER
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.ranges import ROW_ELEMENTS
 from zoo_pipeline.store.bag import part_name
@@ -23,6 +24,7 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import IMPORT
 
 MOST_RUNS = 1_000
+_NOT_LOOKED: TrialPlace = (-1, "", frozenset((TRAINER,)), frozenset())
 
 
 def plan_runs(
@@ -115,7 +117,10 @@ def places_of(out: str, plans: Sequence[ImportPlan]) -> list[str]:
 
 
 def trials_of(listing: Listing, plan: ImportPlan) -> list[dict[int, TrialPlace]]:
-    """For each group, where the hyperparameters and metrics of its models lie: beside the checkpoints, or above."""
+    """For each group, where the hyperparameters and metrics of its models lie: beside the checkpoints, or above.
+
+    The Trainer of Hugging Face tells beside each checkpoint of all steps up to it, so its last one tells everything.
+    """
     epochs: dict[int, set[int]] = {}
     for group in plan.groups:
         for row in group.rows:
@@ -124,13 +129,13 @@ def trials_of(listing: Listing, plan: ImportPlan) -> list[dict[int, TrialPlace]]
     for group in plan.groups:
         places: dict[int, TrialPlace] = {}
         for row in group.rows:
-            if row.model_id >= 0 and row.model_id not in places:
-                folder = row.file.name.rpartition("/")[0] or "."
-                for place in (folder, folder.rpartition("/")[0] or "."):
-                    if present := listing.beside.get((row.file.origin, place)):
-                        numbers = frozenset(epochs[row.model_id])
-                        places[row.model_id] = (row.file.origin, place, present, numbers)
-                        break
+            if row.model_id < 0 or TRAINER not in places.get(row.model_id, _NOT_LOOKED)[2]:
+                continue
+            folder = row.file.name.rpartition("/")[0] or "."
+            for place in (folder, folder.rpartition("/")[0] or "."):
+                if present := listing.beside.get((row.file.origin, place)):
+                    places[row.model_id] = (row.file.origin, place, present, frozenset(epochs[row.model_id]))
+                    break
         found.append(places)
     return found
 

@@ -12,15 +12,16 @@ from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.origins import below
 from zoo_pipeline.importing.reading import INDEX_SUFFIX, Shapes, shapes_of
 from zoo_pipeline.importing.stamps import Stamp
+from zoo_pipeline.importing.trainer_state import TRAINER
 from zoo_pipeline.importing.trials import PARAMS, RESULTS, TABLE
 
 BATCH_FILES = 1_024
 # Beside checkpoints, in formats of checkpoints, and none: of Ray Tune, of Hugging Face's Trainer, of Lightning.
-_NO_CHECKPOINTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "trainer_state", "hparams", ".")
+_NO_CHECKPOINTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "hparams", ".")
 _PART = re.compile(r"-\d{5}-of-\d{5}\.(?:safetensors|bin)$")
 _FOLDER = re.compile(r"checkpoint[_-]\d+")
 _WITHOUT_SUFFIX = ("checkpoints", "checkpoint", "model", "weights")
-_BESIDE = frozenset((PARAMS, RESULTS, TABLE))
+_BESIDE = frozenset((PARAMS, RESULTS, TABLE, TRAINER))
 
 
 @dataclass

@@ -1,7 +1,8 @@
-"""What lies beside the checkpoints of a trial of Ray Tune: its hyperparameters, and its metrics by epoch.
+"""What lies beside the checkpoints of a training run: its hyperparameters, and its metrics by epoch or step.
 
-`params.json` has the hyperparameters, as the published zoos write them (`model::nlin`, `optim::lr`, `seed`);
-`result.json` has the metrics, an object a line, and `progress.csv` the same as a table.
+Of a trial of Ray Tune `params.json` has the hyperparameters, as the published zoos write them (`model::nlin`,
+`optim::lr`, `seed`); `result.json` has the metrics, an object a line, and `progress.csv` the same as a table. The
+Trainer of Hugging Face writes `trainer_state.json`.
 """
 
 import csv
@@ -15,6 +16,7 @@ from typing import Any
 
 from zoo_pipeline.errors import StoreError
 from zoo_pipeline.importing.stamps import printable
+from zoo_pipeline.importing.trainer_state import TRAINER, read_trainer_state
 from zoo_pipeline.store.schema import METRIC_NAMES, MODELS
 
 PARAMS, RESULTS, TABLE = "params.json", "result.json", "progress.csv"
@@ -58,12 +60,14 @@ class TrialNotes:
         hyperparameters: by the names of our columns where we have one, else by their own.
         metrics: by epoch and the names of our columns.
         steps: optimiser steps taken, by epoch.
+        by_step: metrics by optimiser step, where these are what is counted.
         troubles: what of it cannot be read.
     """
 
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=dict)
     steps: dict[int, int] = field(default_factory=dict)
+    by_step: Metrics = field(default_factory=dict)
     troubles: tuple[str, ...] = ()
 
 
@@ -75,7 +79,7 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
 
     Args:
         read: the bytes of a file of the trial's folder.
-        present: names of the files that are there, of PARAMS, RESULTS and TABLE.
+        present: names of the files that are there, of PARAMS, RESULTS, TABLE and TRAINER.
         epochs: the numbers of the trial's checkpoints.
     """
     troubles: list[str] = []
@@ -99,10 +103,19 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
     lines = named or counted
     if not named and not epochs <= counted.keys() and {epoch + 1 for epoch in epochs} <= counted.keys():
         lines = {iteration - 1: line for iteration, line in counted.items() if iteration}
+    by_step: Metrics = {}
+    if TRAINER in present:
+        try:
+            told, measured = read_trainer_state(read)
+            hyperparameters = told | hyperparameters
+            by_step = {step: _numbers(values) for step, values in measured.items()}
+        except (StoreError, ValueError) as error:
+            troubles.append(f"{TRAINER}: {error}")
     return TrialNotes(
         hyperparameters,
         {epoch: _metrics(line) for epoch, line in lines.items()},
         {epoch: step for epoch, line in lines.items() if (step := _whole(line.get(STEP))) is not None},
+        by_step,
         tuple(troubles),
     )
 
@@ -114,7 +127,11 @@ def _column(key: str) -> str:
 
 
 def _metrics(line: dict[str, Any]) -> dict[str, float]:
-    return {METRICS[name]: _float(value) for name, value in line.items() if name in METRICS and _is_number(value)}
+    return _numbers({METRICS[name]: value for name, value in line.items() if name in METRICS})
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {name: _float(value) for name, value in values.items() if _is_number(value)}
 
 
 def _whole(value: Any) -> int | None:

@@ -76,7 +76,9 @@ def choose(zoo: Zoo, wanted: Wanted) -> Choice:
         ConfigError: an unknown column, epoch or split; none is left; fractions that are none.
         StoreError: the run cannot be read, or is incomplete and what is asked for comes last.
     """
-    checkpoints, groups = zoo.checkpoints(), zoo.shards.row_groups()
+    names = [wanted.columns] if isinstance(wanted.columns, str) else wanted.columns
+    more = [name for name in zoo.shards.scalars.names if name in names and name not in SCALAR_NAMES]
+    checkpoints, groups = zoo.checkpoints(columns=[*SCALAR_NAMES, *more]), zoo.shards.row_groups()
     if sum(group.rows for group in groups) != len(checkpoints):
         raise StoreError(f"{zoo.root}: was written to while it was opened; open it again")
     model_id = checkpoints["model_id"].to_numpy()
@@ -91,7 +93,6 @@ def choose(zoo: Zoo, wanted: Wanted) -> Choice:
     if not len(rows):
         raise ConfigError(f"{zoo.root}: no checkpoint is left by these epochs and this split; ask for others")
     table = checkpoints.take(pa.array(rows))
-    names = [wanted.columns] if isinstance(wanted.columns, str) else wanted.columns
     properties = {name: _property(zoo, name, table, splits) for name in names}
     return Choice(zoo.root, zoo.spec["spec_hash"], rows, properties, groups, zoo.layout.dimension)
 
@@ -162,7 +163,7 @@ def _numbers(epochs: Any) -> list[int]:
 
 def _property(zoo: Zoo, name: str, table: pa.Table, splits: dict[int, str]) -> Property:
     """One column of the chosen rows: of their own, or of their models."""
-    if name in SCALAR_NAMES:
+    if name in table.column_names:
         return property_of(table[name])
     model_id = table["model_id"]
     if name == "split" and splits:
@@ -170,7 +171,8 @@ def _property(zoo: Zoo, name: str, table: pa.Table, splits: dict[int, str]) -> P
     models = zoo.models if zoo.complete else pa.table({})
     found = {f"{FINAL}{each}" if each in METRIC_NAMES else each: each for each in models.column_names}
     if name not in found:
-        known = [*SCALAR_NAMES, *(each for each in found if each not in SCALAR_NAMES)]
+        own = zoo.shards.scalars.names
+        known = [*own, *(each for each in found if each not in own)]
         missing = "" if zoo.complete else "; the run is incomplete, and columns of models come last"
         raise ConfigError(
             f"{zoo.root}: has no column {name}{nearest(str(name), known)}{missing}; expected some of {_listed(known)}"

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.mistakes import nearest
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.shards import open_shard, read_layout, vector_rows
@@ -38,6 +39,7 @@ class CheckpointFiles:
 
     Attributes:
         layout: which slice of the vectors is which tensor.
+        scalars: the other columns, those that the format names first.
     """
 
     def __init__(self, files: Files, sizes: Mapping[str, int | None], schema: Callable[[Layout], pa.Schema]) -> None:
@@ -51,11 +53,25 @@ class CheckpointFiles:
         self._files, self._sizes, self._names, self._schema = files, sizes, list(sizes), schema
         with self._open(self._names[0]) as shard:
             self.layout = self._layout_of(shard, self._names[0])
+            *named, vectors = schema(self.layout).names
+            more = [name for name in shard.schema_arrow.names if name not in (*named, vectors)]
+            self.scalars = pa.schema([shard.schema_arrow.field(name) for name in (*named, *more)])
 
-    def rows(self, columns: list[str], wanted: Wanted) -> pa.Table:
-        """These columns of the wanted rows."""
+    def rows(self, columns: Sequence[str] | None, wanted: Wanted) -> pa.Table:
+        """These columns of the wanted rows; None: all scalar ones.
+
+        Raises:
+            ConfigError: there is no such column.
+            StoreError: a file is missing or damaged, or has other columns than the first.
+        """
+        columns = self.scalars.names if columns is None else list(columns)
+        for name in columns:
+            if name not in self.scalars.names:
+                known = ", ".join(self.scalars.names)
+                near = nearest(str(name), self.scalars.names)
+                raise ConfigError(f"{self._files.root}: has no column {name}{near}; expected some of {known}")
         batches = [batch.filter(pa.array(keep)) for batch, keep in self._row_groups(columns, wanted)]
-        empty = pa.schema([self._schema(self.layout).field(name) for name in columns]).empty_table()
+        empty = pa.schema([self.scalars.field(name) for name in columns]).empty_table()
         return pa.concat_tables(batches or [empty]).combine_chunks()
 
     def vectors(self, wanted: Wanted) -> NDArray[np.float32]:
@@ -96,12 +112,13 @@ class CheckpointFiles:
                         raise StoreError(f"{self._files.at(name)}: was replaced while it was read; open the run again")
                     yield vector_rows(shard.read_row_group(group.number, columns=[column], use_threads=False), column)
 
-    def _row_groups(self, columns: list[str], wanted: Wanted) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
+    def _row_groups(self, columns: Sequence[str], wanted: Wanted) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
         """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
         for name in self._names:
             with self._open(name) as shard:
                 if self._layout_of(shard, name) != self.layout:
                     raise StoreError(f"{self._files.at(name)}: has another layout than {self._names[0]}")
+                self._check_scalars(shard, name, columns)
                 for index in range(shard.num_row_groups):
                     if all(_may_hold(shard, index, column, values) for column, values in wanted.items()):
                         batch = shard.read_row_group(
@@ -114,6 +131,15 @@ class CheckpointFiles:
 
     def _open(self, name: str) -> AbstractContextManager[pq.ParquetFile]:
         return open_shard(self._files, name, size=self._sizes[name])
+
+    def _check_scalars(self, shard: pq.ParquetFile, name: str, columns: Iterable[str]) -> None:
+        """Hold the columns that only some runs have against those of the first file."""
+        for column in {*columns} & {*self.scalars.names}:
+            expected = self.scalars.field(column).type
+            found = shard.schema_arrow.field(column).type if column in shard.schema_arrow.names else "missing"
+            if found != expected:
+                first = self._names[0]
+                raise StoreError(f"{self._files.at(name)}: column {column}: is {found}, but {expected} in {first}")
 
     def _layout_of(self, shard: pq.ParquetFile, name: str) -> Layout:
         try:
