@@ -1,8 +1,8 @@
 """Sources: where the checkpoints of an analysis come from. Runs, or plain Parquet files that anybody wrote."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo_pipeline.errors import ConfigError, StoreError
@@ -130,8 +130,16 @@ def read_bags(sources: Sequence[Source], layout: Layout | None = None, *, held: 
     """
     for source in sources:
         if source.run is not None:
-            yield Zoo(source.place).bag()
+            bag = Zoo(source.place).bag()
+            if len(sources) > 1:  # in which models may have the same names
+                place = source.given.rstrip("/")
+                bag = replace(bag, names={run: _below(place, names) for run, names in bag.names.items()})
+            yield bag
             continue
         files = Files(source.place)
         for name, shown in source.files:
             yield from read_plain(files, name, shown, layout, held=held)
+
+
+def _below(place: str, names: Mapping[int, str]) -> dict[int, str]:
+    return {model_id: f"{place}/{name}" for model_id, name in names.items()}

@@ -159,6 +159,7 @@ class Zoo:
             name=self.spec["name"],
             run=self.key,
             complete=self.complete,
+            names={} if (names := self.claimed_names) is None else {self.key: names},
         )
 
     @property

@@ -418,6 +418,29 @@ def test_identical_files_are_named(tree, tmp_path):
     assert same == {"count": 1, "listed": [[f"{trial}/checkpoint_{at:06d}/checkpoints" for at in (3, 9)]]}
 
 
+def test_what_several_imports_claim_is_held_against_their_weights_together(zoo, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights = zoo.weights([0, 1]).reshape(2, 4, -1)
+    weights[:, 2] = weights[::-1, 2]  # each has a checkpoint of the other
+    for name, values in zip(("a", "b"), weights, strict=True):
+        (tmp_path / name).mkdir()
+        for epoch, each in enumerate(values):
+            torch.save(state(zoo, each), tmp_path / name / f"net_epoch{epoch}.pt")
+        imported(name, "--out", f"run-{name}")
+    assert main(["analyze", "run-a", "run-b", "--out", "both", *INLINE]) == 0
+    assert re.search(r"models as their names say +0 of 2", capsys.readouterr().out)
+    part = tmp_path / "both/analysis/default/d-1210"
+    found = pq.read_table(part / "claims.parquet").to_pylist()
+    assert [(row["run"], row["model_id"], row["name"], row["finding"]) for row in found] == [
+        (Zoo("run-a").key, 0, "run-a/a", "2 is of run-b/b"),
+        (Zoo("run-b").key, 0, "run-b/b", "2 is of run-a/a"),
+    ]
+    assert "2 is of run-b/b" in (part / "report.html").read_text()
+    assert main(["analyze", "run-a", str(zoo.root), "--out", "mixed", *INLINE]) == 0
+    mixed = pq.read_table(tmp_path / "mixed/analysis/default/d-1210/claims.parquet").to_pylist()
+    assert [row["name"] for row in mixed] == ["run-a/a"], "a run that was trained claims nothing"
+
+
 def test_a_folder_in_which_a_run_restarts_is_found_out(zoo, tmp_path, capsys):
     folder = tmp_path / "mine"
     folder.mkdir()

@@ -1,7 +1,7 @@
 """The analysis job: weights in, four tables and a summary out."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from zoo_pipeline.runtime.row_tally import BEGUN, RowNews, RowTally
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.sources import Source, count_rows, read_bags
 from zoo_pipeline.store.analyses import AnalysedPart, Analysis, check_place, read_analysis, write_analysis, write_parts
-from zoo_pipeline.store.bag import Bag, gather, known, read_share
+from zoo_pipeline.store.bag import Bag, gather, read_share
 from zoo_pipeline.store.claim import claimed
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.trajectories import (
@@ -139,7 +139,7 @@ def analyze_zoo(
     started = time.perf_counter()
     bag = zoo.bag()
     seconds = {"reading": time.perf_counter() - started}
-    analysis = analyze_bag(bag, seconds, crew, memory_bytes, tell, zoo.claimed_names)
+    analysis = analyze_bag(bag, seconds, crew, memory_bytes, tell)
     if not len(analysis.trajectories):
         raise StoreError(
             f"{zoo.root}: every model diverged or has weights that are not finite, so there is nothing to analyse; "
@@ -154,7 +154,6 @@ def analyze_bag(
     crew: Crew | None = None,
     memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
     tell: Tell = _silent,
-    names: Mapping[int, str] | None = None,
 ) -> Analysis:
     """Analyse checkpoints of one layout.
 
@@ -164,7 +163,6 @@ def analyze_bag(
         crew: who works where there are too many to be compared each with each; None for this process.
         memory_bytes: as of `analyze_run`.
         tell: told of checkpoints as they are worked on, where they are many.
-        names: of the models, where they are no more than a claim; None where there is the truth, or nothing.
     """
     # The blind part gets weights and layout, and nothing else.
     mode = mode_of(len(bag), bag.layout)
@@ -192,9 +190,9 @@ def analyze_bag(
 
     claims = None
     held: dict[str, Any] = {}
-    if names is not None:
-        findings = hold_claims(known(bag.keys, "model_id"), bag.time, recovery)
-        claims = claims_table(findings, names)
+    if bag.names:
+        findings = hold_claims(bag.claimed, bag.time, recovery)
+        claims = claims_table(bag, findings)
         held = {"claims": {"models": len(findings), "agree": sum(each.agrees for each in findings)}}
     left_out = recovery.trajectory < 0
     left_out_models = np.unique(bag.model[left_out & (bag.model >= 0)])

@@ -1,7 +1,7 @@
 """The tables of an analysis, as docs/format.md has them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -74,16 +74,24 @@ def trajectories_table(bag: Bag, recovery: Recovery, geometry: Geometry) -> pa.T
     )
 
 
-def claims_table(findings: Sequence[Finding], names: Mapping[int, str]) -> pa.Table:
+def claims_table(bag: Bag, findings: Sequence[Finding]) -> pa.Table:
     """One row per claimed model: whether the weights agree, and where not."""
+    models = [bag.models[each.model] for each in findings]
+
+    def name_of(run: str, model_id: int) -> str | None:
+        return bag.names[run].get(model_id)
 
     def named(text: str) -> str:
-        return re.sub(r"\{(\d+)\}", lambda found: names.get(int(found[1]), f"model {found[1]}"), text)
+        return re.sub(r"\{(\d+)\}", lambda found: shown(*bag.models[int(found[1])]), text)
+
+    def shown(run: str, model_id: int) -> str:
+        return name_of(run, model_id) or f"model {model_id}"
 
     return pa.table(
         {
-            "model_id": pa.array([each.model for each in findings], pa.int32()),
-            "name": pa.array([names.get(each.model) for each in findings], pa.string()),
+            "run": pa.array([run for run, _ in models], pa.string()),
+            "model_id": pa.array([model_id for _, model_id in models], pa.int64()),
+            "name": pa.array([name_of(*model) for model in models], pa.string()),
             "checkpoints": pa.array([each.rows for each in findings], pa.int64()),
             "trajectories": pa.array([list(each.trajectories) for each in findings], pa.list_(pa.int32())),
             "agrees": pa.array([each.agrees for each in findings], pa.bool_()),

@@ -1,8 +1,8 @@
 """A bag: checkpoints of one layout, whatever they came from, apart from what is known of their history."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -41,6 +41,7 @@ class Bag:
         name: what the whole is called, for people.
         run: the key of the run that all rows come from; None where there is not one such run.
         complete: whether the runs that the rows come from were complete.
+        names: of runs whose models are no more than claimed, by the run's key: what names call their models.
     """
 
     shares: tuple[Share, ...]
@@ -52,6 +53,7 @@ class Bag:
     name: str
     run: str | None = None
     complete: bool = True
+    names: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many checkpoints there are."""
@@ -95,11 +97,29 @@ class Bag:
     @cached_property
     def model(self) -> Integers:
         """int64[n]: the true model of every row, numbered from 0 over all runs; −1 where it is unknown."""
-        run, model_id = self.keys["run"].combine_chunks().indices.to_numpy(), known(self.keys, "model_id")
+        return self._numbered[0]
+
+    @property
+    def claimed(self) -> Integers:
+        """int64[n]: the same of the rows whose model is no more than claimed; −1 for all others."""
+        no_more = [*(run in self.names for run, _ in self.models), False]  # the last is of rows without a model, −1
+        return np.where(np.array(no_more)[self.model], self.model, UNKNOWN)
+
+    @property
+    def models(self) -> list[tuple[str, int]]:
+        """The run's key and the model_id of every model, by the numbers that `model` has."""
+        return self._numbered[1]
+
+    @cached_property
+    def _numbered(self) -> tuple[Integers, list[tuple[str, int]]]:
+        runs, model_id = self.keys["run"].combine_chunks(), known(self.keys, "model_id")
         number = np.full(len(model_id), UNKNOWN)
         true = model_id >= 0
-        number[true] = np.unique(np.stack([run, model_id], axis=1)[true], axis=0, return_inverse=True)[1].reshape(-1)
-        return number
+        pairs = np.stack([runs.indices.to_numpy(), model_id], axis=1)[true]
+        found, inverse = np.unique(pairs, axis=0, return_inverse=True)
+        number[true] = inverse.reshape(-1)
+        keys = runs.dictionary.to_pylist()
+        return number, [(keys[run], each) for run, each in found.tolist()]
 
     @cached_property
     def time(self) -> Integers:
@@ -181,6 +201,7 @@ def _joined(bags: Sequence[Bag], name: str) -> Bag:
         name=only if run is not None else name,
         run=run,
         complete=all(bag.complete for bag in bags),
+        names={run: names for bag in bags for run, names in bag.names.items()},
     )
 
 
