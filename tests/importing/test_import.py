@@ -529,6 +529,43 @@ def test_what_was_exported_comes_back(format, small_run, zoo, tmp_path):
         assert found.models[hidden].to_pylist() == zoo.models["hidden"].to_pylist()
 
 
+def equal_but_for_files(one: Zoo, other: Zoo) -> None:
+    np.testing.assert_array_equal(one.weights(), other.weights())
+    assert one.checkpoints().drop_columns("file").equals(other.checkpoints().drop_columns("file"))
+
+
+@pytest.mark.parametrize("format", ["model-zoos", "hub"])
+def test_what_was_imported_goes_out_and_comes_back_with_its_validation(format, tree, tmp_path):
+    found = imported(str(tree), "--out", str(tmp_path / "run"))
+    assert found.checkpoints()["validation_loss"].to_pylist() == [0.5] * 24
+    assert main(["export", found.root, "--to", str(tmp_path / "out"), "--format", format, *INLINE]) == 0
+    back = imported(str(tmp_path / "out"), "--out", str(tmp_path / "back"))
+    equal_but_for_files(back, found)
+    assert {"learning_rate", "seed"} < {*back.models.column_names}
+    assert not {name for name in back.models.column_names if "validation" in name}
+
+
+def test_metrics_by_step_go_out_and_come_back(zoo, tmp_path):
+    """Of a Trainer, whose epochs no name says, and of a file of which one epoch has several checkpoints."""
+    folder = tmp_path / "mine" / "run"
+    history = [{"step": step, "loss": step / 8, "eval_loss": step / 16} for step in (1, 2, 3)]
+    for step, values in zip((1, 2, 3), zoo.weights([0]), strict=False):
+        (folder / f"checkpoint-{step}").mkdir(parents=True)
+        torch.save(state(zoo, values), folder / f"checkpoint-{step}" / "pytorch_model.bin")
+    (folder / "checkpoint-3" / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    for step, values in zip((4, 5), zoo.weights([1]), strict=False):
+        torch.save(state(zoo, values), tmp_path / "mine" / f"other-epoch=1-step={step}.pt")
+    lines = [{"step": 4, "train_loss": 0.25}, {"step": 5, "train_loss": 0.75}]
+    (tmp_path / "mine" / "result.json").write_text("\n".join(map(json.dumps, lines)))
+    found = imported(str(tmp_path / "mine"), "--out", str(tmp_path / "first"))
+    rows = found.checkpoints(columns=["epoch", "step", "train_loss", "validation_loss"]).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        (1, 4, 0.25, None), (1, 5, 0.75, None), (-1, 1, 0.125, 0.0625), (-1, 2, 0.25, 0.125), (-1, 3, 0.375, 0.1875),
+    ]  # fmt: skip
+    assert main(["export", found.root, "--to", str(tmp_path / "out"), "--format", "hub", *INLINE]) == 0
+    equal_but_for_files(imported(str(tmp_path / "out"), "--out", str(tmp_path / "back")), found)
+
+
 def test_checkpoints_of_steps_are_told_apart_by_them(zoo, tmp_path, capsys):
     """Folders of Hugging Face's Trainer."""
     weights = zoo.weights()[:3]

@@ -20,6 +20,7 @@ from zoo_pipeline.store.schema import (
     ROW_GROUP_BYTES,
     ROW_GROUP_ROWS,
     SCALARS,
+    VALIDATION_NAMES,
     buffers_schema,
     checkpoint_schema,
 )
@@ -88,7 +89,7 @@ def data_files(
     return files
 
 
-def hub_schema(models: pa.Schema, layouts: Layouts) -> pa.Schema:
+def hub_schema(models: pa.Schema, layouts: Layouts, scalars: Sequence[pa.Field] = SCALARS) -> pa.Schema:
     """The columns of the dataset: a checkpoint's, its model's, and last the vectors; with the layout as metadata."""
     of_models = [
         field.with_name(_column_of(field.name))
@@ -98,7 +99,7 @@ def hub_schema(models: pa.Schema, layouts: Layouts) -> pa.Schema:
     vectors = [checkpoint_schema(layouts.weights).field("weights")]
     if layouts.buffers is not None:
         vectors.append(buffers_schema(layouts.buffers).field("buffers"))
-    return pa.schema([*SCALARS, *of_models, *vectors], metadata={LAYOUT_KEY: layouts.weights.to_json().encode()})
+    return pa.schema([*scalars, *of_models, *vectors], metadata={LAYOUT_KEY: layouts.weights.to_json().encode()})
 
 
 def joined(table: pa.Table, models: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -207,7 +208,7 @@ def _rows_of_models(model_ids: NDArray[np.int32], models: pa.Table) -> NDArray[n
 
 def _column_of(name: str) -> str:
     """What a column of models.parquet is called beside the checkpoints' own."""
-    return FINAL + name if name in METRIC_NAMES else name
+    return FINAL + name if name in (*METRIC_NAMES, *VALIDATION_NAMES) else name
 
 
 def _usual_order(split: str) -> tuple[int, str]:

@@ -1,6 +1,6 @@
 """The chosen rows of a shard, a row group at a time, with the buffers beside them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting.selection import ChosenRows
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.filesystem import Files
@@ -39,11 +40,16 @@ def layouts_of(files: Files, part: ChosenRows) -> Layouts:
         return Layouts(weights, read_layout(beside, buffers_schema))
 
 
-def row_groups(files: Files, part: ChosenRows) -> Iterator[pa.Table]:
+def row_groups(files: Files, part: ChosenRows, scalars: Sequence[str] = SCALAR_NAMES) -> Iterator[pa.Table]:
     """The rows of a part in their order, a table for each row group that has any; never more than two in memory.
 
+    Args:
+        files: of the run.
+        part: which rows.
+        scalars: names of columns.
+
     Returns:
-        Tables of the scalar columns, `weights` and, where the run has them, `buffers`.
+        Tables of these scalar columns, `weights` and, where the run has them, `buffers`.
 
     Raises:
         StoreError: a file is missing, damaged or not of the format.
@@ -56,7 +62,10 @@ def row_groups(files: Files, part: ChosenRows) -> Iterator[pa.Table]:
     )
     with open_shard(files, contents.shard, size=contents.shard_bytes) as shard, beside as other:
         read_layout(shard)
-        rows = _RowsByNumber(shard, [*SCALAR_NAMES, "weights"])
+        lacking = [name for name in scalars if name not in shard.schema_arrow.names]
+        if lacking:
+            raise StoreError(f"{files.at(contents.shard)}: has no column {lacking[0]}, which the run's first shard has")
+        rows = _RowsByNumber(shard, [*scalars, "weights"])
         more = _RowsByNumber(other, ["buffers"]) if other is not None else None
         for wanted in rows.by_group(part.rows):
             table = rows.take(wanted)

@@ -45,6 +45,7 @@ METRICS = {
     "test_loss": "test_loss",
     "test_accuracy": "test_acc",
 }
+VALIDATION = {"validation_loss": "val_loss", "validation_accuracy": "val_acc"}  # of runs that have them
 _OTHER = "zoo::"
 _OF_ONE_MODEL = ("model_id", "model_key", "group", "split", "status")
 
@@ -128,6 +129,7 @@ def results(model_id: int, rows: pa.Table, config: dict[str, Any], spec: dict[st
     return [
         {
             **{theirs: row[ours] for ours, theirs in METRICS.items()},
+            **{theirs: row[ours] for ours, theirs in VALIDATION.items() if ours in row},
             "training_iteration": row["epoch"],
             "epoch": row["epoch"],
             "step": row["step"],

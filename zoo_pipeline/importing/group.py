@@ -21,10 +21,18 @@ from zoo_pipeline.importing.trials import TrialNotes, read_trial
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.commit import ShardRecord
 from zoo_pipeline.store.rundir import RunDirectory
-from zoo_pipeline.store.schema import ELEMENT, LAYOUT_KEY, METRIC_NAMES, SCALARS, SHARD_KEY, encode_checkpoints
+from zoo_pipeline.store.schema import (
+    ELEMENT,
+    LAYOUT_KEY,
+    METRIC_NAMES,
+    SCALARS,
+    SHARD_KEY,
+    VALIDATION,
+    VALIDATION_NAMES,
+    encode_checkpoints,
+)
 from zoo_pipeline.store.shards import open_shard, read_footer, sha256_of, vector_rows
 
-EXTRA_METRICS = ("validation_loss", "validation_accuracy")
 FILE = "file"
 _HASH_BYTES = 16
 TrialPlace = tuple[int, str, frozenset[str], frozenset[int]]
@@ -128,8 +136,7 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
 def imported_schema(layout: Layout) -> pa.Schema:
     """The schema of an imported shard: that of any shard, with the validation's metrics and the file of each row."""
     weights = pa.field("weights", pa.list_(ELEMENT, layout.dimension), nullable=False)
-    more = [pa.field(name, pa.float32()) for name in EXTRA_METRICS]
-    fields = [*SCALARS, *more, pa.field(FILE, pa.string(), nullable=False), weights]
+    fields = [*SCALARS, *VALIDATION, pa.field(FILE, pa.string(), nullable=False), weights]
     return pa.schema(fields, metadata={LAYOUT_KEY: layout.to_json().encode()})
 
 
@@ -186,13 +193,12 @@ def _columns(
             row.step if row.step >= 0 else known_number(each.steps.get(row.epoch), MOST_STEPS)
             for each, row in zip(notes, rows, strict=True)
         ],
-        **{name: [metrics.get(name) for metrics in known] for name in (*METRIC_NAMES, *EXTRA_METRICS)},
+        **{name: [metrics.get(name) for metrics in known] for name in (*METRIC_NAMES, *VALIDATION_NAMES)},
         FILE: files,
     }
     dimension = weights.shape[1]
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(weights.reshape(-1)), type=pa.list_(ELEMENT, dimension))
-    types = {field.name: field.type for field in SCALARS}
-    types |= {**dict.fromkeys(EXTRA_METRICS, pa.float32()), FILE: pa.string()}
+    types = {field.name: field.type for field in (*SCALARS, *VALIDATION)} | {FILE: pa.string()}
     return [*(pa.array(values, types[name]) for name, values in scalars.items()), vectors]
 
 

@@ -18,11 +18,11 @@ from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.formats.safe_tensors import ORDER
 from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.stamps import Stamp
-from zoo_pipeline.importing.trials import ITERATION, OF_AN_IMPORT, OWN, PARAMS, RESULTS
+from zoo_pipeline.importing.trials import ITERATION, OF_AN_IMPORT, OWN, PARAMS, RESULTS, STEP
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.remedies import OF_ANYBODY
-from zoo_pipeline.store.schema import LAYOUT_KEY, METRIC_NAMES, SCALAR_NAMES, SCALARS
+from zoo_pipeline.store.schema import LAYOUT_KEY, METRIC_NAMES, SCALAR_NAMES, SCALARS, VALIDATION_NAMES
 from zoo_pipeline.store.shards import open_shard, vector_rows
 
 DATA, SUFFIX = "data", ".parquet"
@@ -40,13 +40,13 @@ class _Index:
         layout: of the weights.
         rows: by model, of each of its rows: file, row, epoch, step.
         models: by model, its hyperparameters.
-        metrics: by model, a line for each epoch that is told.
+        metrics: by model, of each of its rows: epoch, step, and what was measured.
     """
 
     layout: Layout
     rows: dict[int, list[tuple[int, int, int, int]]]
     models: dict[int, dict[str, Any]]
-    metrics: dict[int, list[dict[str, Any]]]
+    metrics: dict[int, list[tuple[int, int, dict[str, float]]]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class HubFolder:
         if made[2] == PARAMS:
             return json.dumps(index.models[model_id], default=str).encode()
         if made[2] == RESULTS:
-            return "".join(json.dumps(line) + "\n" for line in index.metrics[model_id]).encode()
+            return "".join(json.dumps(line) + "\n" for line in _told(index.metrics[model_id])).encode()
         try:
             weights: Any = self._weights(int(made[3]), int(made[4]))
         except IndexError:  # a name like one of ours
@@ -189,20 +189,32 @@ def _lines(table: pa.Table) -> Iterator[dict[str, Any]]:
 def _take(index: _Index, file: int, row: int, said: dict[str, Any]) -> None:
     model_id, epoch = said["model_id"], said["epoch"]
     index.rows.setdefault(model_id, []).append((file, row, epoch, said["step"]))
-    metrics = {name: said[name] for name in METRIC_NAMES if said[name] is not None}
-    index.metrics.setdefault(model_id, []).append({ITERATION: epoch, **metrics})
+    metrics = {name: said[name] for name in (*METRIC_NAMES, *VALIDATION_NAMES) if said.get(name) is not None}
+    index.metrics.setdefault(model_id, []).append((epoch, said["step"], metrics))
     if model_id not in index.models:
         index.models[model_id] = _hyperparameters(said)
-    twice = Counter(line[ITERATION] for line in index.metrics[model_id][-2:])
-    if twice[epoch] > 1:  # a table by epochs cannot say which is whose
-        index.metrics[model_id][-2:] = [{ITERATION: epoch}]
+
+
+def _told(rows: list[tuple[int, int, dict[str, float]]]) -> Iterator[dict[str, Any]]:
+    """The lines of result.json: by epoch, and by step where an epoch is unknown or several rows differ in it."""
+    by_epoch: dict[int, list[tuple[int, dict[str, float]]]] = {}
+    for epoch, step, metrics in rows:
+        by_epoch.setdefault(epoch, []).append((step, metrics))
+    for epoch, measured in by_epoch.items():
+        if epoch >= 0:
+            alike = all(metrics == measured[0][1] for _, metrics in measured)
+            yield {ITERATION: epoch, **(measured[0][1] if alike else {})}
+            if alike:
+                continue
+        times = Counter(step for step, _ in measured)
+        yield from ({STEP: step, **metrics} for step, metrics in measured if step >= 0 and times[step] == 1)
 
 
 def _hyperparameters(said: dict[str, Any]) -> dict[str, Any]:
     kept = {
         name: value
         for name, value in said.items()
-        if name not in SCALAR_NAMES and name.removeprefix(_FINAL) not in METRIC_NAMES
+        if name not in SCALAR_NAMES and name.removeprefix(_FINAL) not in (*METRIC_NAMES, *VALIDATION_NAMES)
     }
     # Of a run that was imported already: what it had as its own is no longer so.
     older = {name: value for name, value in kept.items() if name.startswith(OWN)}

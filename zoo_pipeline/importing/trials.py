@@ -45,6 +45,7 @@ METRICS = {
     "val_acc": "validation_accuracy",
     "validation_loss": "validation_loss",
     "validation_acc": "validation_accuracy",
+    "validation_accuracy": "validation_accuracy",
 }
 OWN = "zoo::"
 # Columns that an import has of its own, whatever the same model was called elsewhere.
@@ -76,6 +77,7 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
 
     A line belongs to the checkpoint that it names (`checkpoint_dir_name`), as Ray does from version 2.7 on; else to
     that of its `training_iteration`, or where Ray counts checkpoints from 0 and iterations from 1, to the one before.
+    Without both it belongs to the checkpoint of its `step`.
 
     Args:
         read: the bytes of a file of the trial's folder.
@@ -92,6 +94,7 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
             hyperparameters = {_column(str(name)): value for name, value in said.items()}
         except (StoreError, ValueError, RecursionError) as error:
             troubles.append(f"{PARAMS}: {error}")
+    by_step: Metrics = {}
     named: dict[int, dict[str, Any]] = {}
     counted: dict[int, dict[str, Any]] = {}
     for line in _lines(read, present, troubles):
@@ -100,15 +103,16 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
             named[int(folder[1])] = line
         elif (iteration := _whole(line.get(ITERATION))) is not None:
             counted[iteration] = line
+        elif ITERATION not in line and (step := _whole(line.get(STEP))) is not None:
+            by_step[step] = _metrics(line)
     lines = named or counted
     if not named and not epochs <= counted.keys() and {epoch + 1 for epoch in epochs} <= counted.keys():
         lines = {iteration - 1: line for iteration, line in counted.items() if iteration}
-    by_step: Metrics = {}
     if TRAINER in present:
         try:
             told, measured = read_trainer_state(read)
             hyperparameters = told | hyperparameters
-            by_step = {step: _numbers(values) for step, values in measured.items()}
+            by_step |= {step: _numbers(values) for step, values in measured.items()}
         except (StoreError, ValueError) as error:
             troubles.append(f"{TRAINER}: {error}")
     return TrialNotes(

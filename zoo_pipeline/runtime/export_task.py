@@ -15,7 +15,7 @@ from zoo_pipeline.exporting.selection import ChosenRows
 from zoo_pipeline.exporting.states import encode_safetensors, encode_torch, states_of
 from zoo_pipeline.exporting.target import SUFFIX_OF, Target
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.schema import ROW_GROUP_BYTES, SCALAR_NAMES
+from zoo_pipeline.store.schema import ROW_GROUP_BYTES
 from zoo_pipeline.store.shards import open_shard
 
 WRITING_THREADS = 8  # of one task: each file is synced, and that is waited for
@@ -31,6 +31,7 @@ class Job:
         target: where to write, and how.
         spec: the content of spec.json.
         layouts: of the vectors.
+        scalars: the other columns of checkpoints that go out.
         models: models.parquet; None where the format does without.
         replace: whether the one file may take another's place.
     """
@@ -39,6 +40,7 @@ class Job:
     target: Target
     spec: dict[str, Any]
     layouts: Layouts
+    scalars: tuple[pa.Field, ...]
     models: pa.Table | None
     replace: bool = False
 
@@ -92,7 +94,7 @@ def _trial_files(item: TrialFiles, job: Job) -> Iterator[tuple[str, bytes]]:
     seeds, tables = _seeds(job.models), []
     for name, size in item.shards:
         with open_shard(Files(job.run), name, size=size) as shard:
-            tables.append(shard.read(columns=SCALAR_NAMES, use_threads=False))
+            tables.append(shard.read(columns=[field.name for field in job.scalars], use_threads=False))
     rows = pa.concat_tables(tables)
     for model in job.models.filter(pc.is_in(job.models["model_id"], pa.array(item.models, pa.int32()))).to_pylist():
         model_id = model["model_id"]
@@ -107,8 +109,9 @@ def _trial_files(item: TrialFiles, job: Job) -> Iterator[tuple[str, bytes]]:
 
 def _write_data_file(files: Files, item: hub.DataFile, job: Job) -> tuple[int, int]:
     assert job.models is not None
-    models, schema, run = job.models, hub.hub_schema(job.models.schema, job.layouts), Files(job.run)
-    tables = (hub.joined(table, models, schema) for part in item.parts for table in row_groups(run, part))
+    models, schema, run = job.models, hub.hub_schema(job.models.schema, job.layouts, job.scalars), Files(job.run)
+    names = [field.name for field in job.scalars]
+    tables = (hub.joined(table, models, schema) for part in item.parts for table in row_groups(run, part, names))
     size = 0
 
     def counted() -> Iterator[bytes]:

@@ -24,7 +24,7 @@ from zoo_pipeline.runtime.export_tally import ExportTally
 from zoo_pipeline.runtime.export_task import Item, Job, TrialFiles, write_item
 from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.schema import ROW_GROUP_BYTES
+from zoo_pipeline.store.schema import ROW_GROUP_BYTES, SCALARS, VALIDATION
 from zoo_pipeline.store.shards import open_shard, read_footer
 from zoo_pipeline.zoo import Zoo
 
@@ -104,7 +104,8 @@ def export(
         StoreError: the run cannot be read or the target not be written; no file is there in part then.
     """
     started = time.perf_counter()
-    job = Job(zoo.root, target, zoo.spec, layouts_of(zoo.files, parts[0]), models, replace=overwrite)
+    scalars = (*SCALARS, *(field for field in VALIDATION if field in zoo.shards.scalars))
+    job = Job(zoo.root, target, zoo.spec, layouts_of(zoo.files, parts[0]), scalars, models, replace=overwrite)
     items = _items(zoo, parts, job)
     checkpoints = sum(len(part.rows) for part in parts)
     about = {
@@ -191,7 +192,7 @@ def _facts(zoo: Zoo, parts: Sequence[ChosenRows], items: Sequence[Item], job: Jo
     known = epochs[epochs >= 0] if (epochs >= 0).any() else epochs
     return Facts(
         spec=zoo.spec,
-        schema=hub.hub_schema(job.models.schema, job.layouts),
+        schema=hub.hub_schema(job.models.schema, job.layouts, job.scalars),
         layouts=job.layouts,
         splits=splits,
         epochs=(int(known.min()), int(known.max())),

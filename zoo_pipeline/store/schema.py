@@ -28,6 +28,8 @@ SCALARS = (
 )
 SCALAR_NAMES = [field.name for field in SCALARS]
 METRIC_NAMES = SCALAR_NAMES[SCALAR_NAMES.index("train_loss") :]
+VALIDATION = (pa.field("validation_loss", pa.float32()), pa.field("validation_accuracy", pa.float32()))  # of imports
+VALIDATION_NAMES = [field.name for field in VALIDATION]
 
 MODELS = pa.schema(
     [
