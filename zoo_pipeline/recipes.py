@@ -144,7 +144,7 @@ def _tree(source: str) -> dict[str, Any]:
 
 
 def _mapping(text: bytes, where: str) -> dict[str, Any]:
-    tree = _parse(text, where)
+    tree = parse_yaml(text, where)
     if not isinstance(tree, dict):
         raise ConfigError(f"{where}: expected a mapping with the keys name and zoo, got {type(tree).__name__}")
     return tree
@@ -156,7 +156,7 @@ def _overridden(tree: dict[str, Any], override: str) -> dict[str, Any]:
     keys = path.split(".")
     if not separator or not all(keys):
         raise ConfigError(f"--set {override}: expected a.b=value, such as zoo.training.epochs=5")
-    value = _parse(text.encode(errors="surrogateescape"), where=f"--set {path}=…")
+    value = parse_yaml(text.encode(errors="surrogateescape"), where=f"--set {path}=…")
     return _with(tree, keys, value, override)
 
 
@@ -175,7 +175,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not used in recipes")
+            raise yaml.YAMLError("aliases (*name) are not read")
         return super().compose_node(parent, index)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
@@ -199,7 +199,12 @@ _Loader.add_implicit_resolver(  # PyYAML follows YAML 1.1, where 1e-3 is text
 )
 
 
-def _parse(text: bytes, where: str) -> Any:
+def parse_yaml(text: bytes, where: str) -> Any:
+    """Plain values that YAML says; nothing of it is run.
+
+    Raises:
+        ConfigError: it is no YAML, names types or aliases, or repeats a key; the message begins with `where`.
+    """
     try:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:

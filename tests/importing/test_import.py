@@ -529,6 +529,25 @@ def test_what_was_exported_comes_back(format, small_run, zoo, tmp_path):
         assert found.models[hidden].to_pylist() == zoo.models["hidden"].to_pylist()
 
 
+def test_what_lightning_logs_above_its_checkpoints_is_theirs(zoo, tmp_path, capsys):
+    folder = tmp_path / "lightning_logs" / "version_0"
+    (folder / "checkpoints").mkdir(parents=True)
+    for epoch, values in enumerate(zoo.weights([0])):
+        tensors = {f"network.{name}": tensor for name, tensor in state(zoo, values).items()}
+        content = {"state_dict": tensors, "epoch": epoch, "global_step": 23 * (epoch + 1)}
+        torch.save(content, folder / "checkpoints" / f"epoch={epoch}-step={23 * (epoch + 1)}.ckpt")
+    (folder / "hparams.yaml").write_text("lr: 0.25\nbatch_size: 64\n")
+    rows = "".join(f"{epoch},{23 * epoch + 22},,{epoch / 8}\n" for epoch in range(4))
+    (folder / "metrics.csv").write_text(f"epoch,step,train_loss,val_loss\n{rows}")
+    found = imported(str(tmp_path / "lightning_logs"), "--out", str(tmp_path / "run"))
+    read = found.checkpoints(columns=["epoch", "step", "train_loss", "validation_loss"]).to_pylist()
+    assert [tuple(row.values()) for row in read] == [(at, 23 * (at + 1), None, at / 8) for at in range(4)]
+    assert found.models.select(["name", "learning_rate", "batch_size"]).to_pylist() == [
+        {"name": "version_0/checkpoints", "learning_rate": 0.25, "batch_size": 64}
+    ]
+    assert "zoo:" not in capsys.readouterr().err
+
+
 def equal_but_for_files(one: Zoo, other: Zoo) -> None:
     np.testing.assert_array_equal(one.weights(), other.weights())
     assert one.checkpoints().drop_columns("file").equals(other.checkpoints().drop_columns("file"))

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from zoo_pipeline.importing.account import typed
@@ -73,6 +74,46 @@ def test_a_trainers_state_that_is_none_is_told(text, told):
     assert found.troubles[0].startswith("trainer_state.json: ")
     assert told in found.troubles[0]
     assert "\n" not in found.troubles[0]
+
+
+def test_lightning_logs_hyperparameters_and_metrics_by_epoch():
+    found = notes(
+        hparams_yaml="lr: 1e-3\nbatch_size: 32\nseed: 7\nlayers: [16, 8]\n",
+        metrics_csv="epoch,lr-Adam,step,train_loss_epoch,train_loss_step,val/acc,val_loss\n"
+        "0,0.1,4,,2.5,,\n0,,9,,2.25,,\n0,,9,,,0.5,1.5\n0,,9,2.375,,,\n1,,19,,,0.75,nan\n,,20,,,1.0,\n",
+    )
+    assert found.hyperparameters == {"learning_rate": 0.001, "batch_size": 32, "seed": 7, "layers": [16, 8]}
+    first = {"train_loss": 2.375, "validation_accuracy": 0.5, "validation_loss": 1.5}
+    assert found.metrics[0] == first
+    assert found.metrics[1]["validation_accuracy"] == 0.75
+    assert np.isnan(found.metrics[1]["validation_loss"])
+    assert (found.metrics.keys(), found.troubles) == ({0, 1}, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: !!python/object/apply:os.system [true]", "could not determine a constructor"),
+        ("a: &x [1]\nb: [*x, *x]", "aliases"),
+        ("- 1", "hparams.yaml: holds list, expected a mapping"),
+        ("a: [" * 5_000, "not readable as YAML"),
+    ],
+)
+def test_hyperparameters_that_are_no_plain_values_are_told(text, told):
+    found = notes(hparams_yaml=text)
+    assert found.hyperparameters == {}
+    assert len(found.troubles) == 1
+    assert found.troubles[0].startswith("hparams.yaml: ")
+    assert told in found.troubles[0]
+
+
+def test_a_hyperparameter_keeps_its_name_where_ours_is_taken():
+    said = {"lr": 1, "learning_rate": 2, "optim::lr": 3, "wd": 4}
+    assert notes(params_json=json.dumps(said)).hyperparameters == said
+    assert notes(params_json=json.dumps({"lr": 1, "optim::lr": 3})).hyperparameters == {
+        "learning_rate": 1,
+        "optim::lr": 3,
+    }
 
 
 def test_what_was_cut_off_or_is_no_number_is_left_out_and_told():

@@ -12,16 +12,14 @@ from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.origins import below
 from zoo_pipeline.importing.reading import INDEX_SUFFIX, Shapes, shapes_of
 from zoo_pipeline.importing.stamps import Stamp
-from zoo_pipeline.importing.trainer_state import TRAINER
-from zoo_pipeline.importing.trials import PARAMS, RESULTS, TABLE
+from zoo_pipeline.importing.trials import BESIDE
 
 BATCH_FILES = 1_024
 # Beside checkpoints, in formats of checkpoints, and none: of Ray Tune, of Hugging Face's Trainer, of Lightning.
-_NO_CHECKPOINTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "hparams", ".")
+_NO_CHECKPOINTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "trainer_state", "hparams", ".")
 _PART = re.compile(r"-\d{5}-of-\d{5}\.(?:safetensors|bin)$")
 _FOLDER = re.compile(r"checkpoint[_-]\d+")
 _WITHOUT_SUFFIX = ("checkpoints", "checkpoint", "model", "weights")
-_BESIDE = frozenset((PARAMS, RESULTS, TABLE, TRAINER))
 
 
 @dataclass
@@ -70,7 +68,7 @@ def list_files(origins: Sequence[FileOrigin]) -> Listing:
         indexed = {name.rpartition("/")[0] for name in stamps if name.endswith(INDEX_SUFFIX)}
         for name, stamp in stamps.items():
             path = PurePosixPath(name.rpartition("@")[0] if isinstance(origin, History) else name)
-            if path.name in _BESIDE:
+            if path.name in BESIDE:
                 place = (number, str(path.parent))
                 listing.beside[place] = listing.beside.get(place, frozenset()) | {path.name}
             elif _PART.search(path.name) and name.rpartition("/")[0] in indexed:

@@ -2,7 +2,7 @@
 
 Of a trial of Ray Tune `params.json` has the hyperparameters, as the published zoos write them (`model::nlin`,
 `optim::lr`, `seed`); `result.json` has the metrics, an object a line, and `progress.csv` the same as a table. The
-Trainer of Hugging Face writes `trainer_state.json`.
+Trainer of Hugging Face writes `trainer_state.json`, Lightning `hparams.yaml` and `metrics.csv`.
 """
 
 import csv
@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo_pipeline.errors import StoreError
+from zoo_pipeline.errors import ConfigError, StoreError
+from zoo_pipeline.importing.lightning import HPARAMS, LOGGED, read_hparams, read_logged
 from zoo_pipeline.importing.stamps import printable
 from zoo_pipeline.importing.trainer_state import TRAINER, read_trainer_state
 from zoo_pipeline.store.schema import METRIC_NAMES, MODELS
 
 PARAMS, RESULTS, TABLE = "params.json", "result.json", "progress.csv"
+BESIDE = frozenset((PARAMS, RESULTS, TABLE, TRAINER, HPARAMS, LOGGED))
 ITERATION, FOLDER, STEP = "training_iteration", "checkpoint_dir_name", "step"
 # What the published zoos call what we have a column for.
 COLUMNS = {
@@ -33,6 +35,7 @@ COLUMNS = {
     "optim::momentum": "momentum",
     "training::batchsize": "batch_size",
     "training::epochs_train": "epochs",
+    "lr": "learning_rate",
 }
 METRICS = {
     "train_loss": "train_loss",
@@ -81,7 +84,7 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
 
     Args:
         read: the bytes of a file of the trial's folder.
-        present: names of the files that are there, of PARAMS, RESULTS, TABLE and TRAINER.
+        present: names of the files that are there, of BESIDE.
         epochs: the numbers of the trial's checkpoints.
     """
     troubles: list[str] = []
@@ -91,10 +94,10 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
             said = json.loads(read(PARAMS))
             if not isinstance(said, dict):
                 raise ValueError(f"holds {type(said).__name__}, expected an object")
-            hyperparameters = {_column(str(name)): value for name, value in said.items()}
+            hyperparameters = _columns(said)
         except (StoreError, ValueError, RecursionError) as error:
             troubles.append(f"{PARAMS}: {error}")
-    by_step: Metrics = {}
+    metrics, by_step = _logged(read, present, hyperparameters, troubles)
     named: dict[int, dict[str, Any]] = {}
     counted: dict[int, dict[str, Any]] = {}
     for line in _lines(read, present, troubles):
@@ -108,20 +111,51 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
     lines = named or counted
     if not named and not epochs <= counted.keys() and {epoch + 1 for epoch in epochs} <= counted.keys():
         lines = {iteration - 1: line for iteration, line in counted.items() if iteration}
-    if TRAINER in present:
-        try:
-            told, measured = read_trainer_state(read)
-            hyperparameters = told | hyperparameters
-            by_step |= {step: _numbers(values) for step, values in measured.items()}
-        except (StoreError, ValueError) as error:
-            troubles.append(f"{TRAINER}: {error}")
     return TrialNotes(
         hyperparameters,
-        {epoch: _metrics(line) for epoch, line in lines.items()},
+        metrics | {epoch: _metrics(line) for epoch, line in lines.items()},
         {epoch: step for epoch, line in lines.items() if (step := _whole(line.get(STEP))) is not None},
         by_step,
         tuple(troubles),
     )
+
+
+def _logged(
+    read: Callable[[str], bytes], present: frozenset[str], hyperparameters: dict[str, Any], troubles: list[str]
+) -> tuple[Metrics, Metrics]:
+    """Metrics by epoch, as Lightning has them, and by step, as Hugging Face's Trainer does; hyperparameters of both."""
+    metrics, by_step = {}, {}
+    if HPARAMS in present:
+        try:
+            hyperparameters |= _columns(read_hparams(read))
+        except ConfigError as error:
+            troubles.append(str(error))
+        except (StoreError, ValueError) as error:
+            troubles.append(f"{HPARAMS}: {error}")
+    if LOGGED in present:
+        try:
+            for epoch, told in read_logged(read).items():
+                plain = {name.replace("/", "_").removesuffix("_epoch"): value for name, value in told.items()}
+                metrics[epoch] = _metrics({name: _number(value) for name, value in plain.items()})
+        except (StoreError, ValueError) as error:
+            troubles.append(f"{LOGGED}: {error}")
+    if TRAINER in present:
+        try:
+            own, measured = read_trainer_state(read)
+            hyperparameters |= own
+            by_step = {step: _numbers(values) for step, values in measured.items()}
+        except (StoreError, ValueError) as error:
+            troubles.append(f"{TRAINER}: {error}")
+    return metrics, by_step
+
+
+def _columns(said: dict[str, Any]) -> dict[str, Any]:
+    """Hyperparameters by the names of our columns; one keeps its own where another has that name already."""
+    found: dict[str, Any] = {}
+    for name, value in said.items():
+        ours = _column(str(name))
+        found[printable(str(name)) if ours in found or (ours != name and ours in said) else ours] = value
+    return found
 
 
 def _column(key: str) -> str:
