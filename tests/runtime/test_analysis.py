@@ -1,14 +1,18 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from zoo_pipeline.config import Resources
 from zoo_pipeline.errors import ConfigError, StoreError
-from zoo_pipeline.runtime.analysis import analyze_zoo
-from zoo_pipeline.store.analyses import read_analysis
+from zoo_pipeline.runtime import analysis as runtime_analysis
+from zoo_pipeline.runtime.analysis import analyze_run, analyze_zoo
+from zoo_pipeline.runtime.inline import InlineExecutor
+from zoo_pipeline.store.analyses import read_analysis, write_analysis
 from zoo_pipeline.store.schema import encode_checkpoints
 from zoo_pipeline.workflow import analyze, report
 from zoo_pipeline.zoo import Zoo
@@ -38,6 +42,22 @@ def test_a_small_zoo_is_recovered_exactly(analysis):
     assert summary["margin"] > 1
     assert summary["left_out"] == {"models": 0, "checkpoints": 0}
     assert set(summary["seconds"]) == {"reading", "separation", "ordering", "geometry", "scoring"}
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_an_analysis_that_another_driver_wrote_meanwhile_stays_where_asked(once, small_run, tmp_path, monkeypatch):
+    """As of two drivers that end together in an object store, where nobody can be waited for."""
+    root = shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("analysis"))
+    theirs = read_analysis(Zoo(str(small_run)).files, "default")
+
+    def slowly(zoo, *arguments):
+        write_analysis(zoo.files, "default", replace(theirs, summary={**theirs.summary, "name": "theirs"}))
+        return analyze_zoo(zoo, *arguments)
+
+    monkeypatch.setattr(runtime_analysis, "analyze_zoo", slowly)
+    summary = analyze_run(InlineExecutor(Resources()), str(root), "default", once=once)
+    assert summary["name"] == ("theirs" if once else "digits-demo")
+    assert read_analysis(Zoo(str(root)).files, "default").summary == summary
 
 
 def test_the_tables_have_the_documented_columns_and_rows(analysis, small_run):

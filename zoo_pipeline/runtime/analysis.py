@@ -24,16 +24,19 @@ from zoo_pipeline.runtime.reporting import bag_page
 from zoo_pipeline.runtime.row_tally import BEGUN, RowNews, RowTally
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.sources import Source, count_rows, read_bags
-from zoo_pipeline.store.analyses import AnalysedPart, Analysis, check_place, read_analysis, write_analysis, write_parts
+from zoo_pipeline.store.analyses import (
+    AnalysedPart,
+    Analysis,
+    analysis_exists,
+    check_place,
+    read_analysis,
+    write_analysis,
+    write_parts,
+)
 from zoo_pipeline.store.bag import Bag, gather, read_share
 from zoo_pipeline.store.claim import claimed
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.trajectories import (
-    mode_of,
-    recover_exactly,
-    recover_in_shares,
-    score,
-)
+from zoo_pipeline.trajectories import mode_of, recover_exactly, recover_in_shares, score
 from zoo_pipeline.trajectories.claims import hold_claims
 from zoo_pipeline.trajectories.crew import Crew
 from zoo_pipeline.trajectories.distances import DEFAULT_MEMORY_LIMIT_BYTES
@@ -42,9 +45,7 @@ from zoo_pipeline.zoo import Zoo
 
 EXCHANGE_RULE = "score against copies with renumbered hidden units"
 GAP_RULE = "largest gap in the single-linkage heights, leaves at 0 included"
-ROW_BYTES = (
-    1024  # that whoever leads an analysis holds of each checkpoint: its sketch, what is known of it, its results
-)
+ROW_BYTES = 1024  # of each checkpoint, that whoever leads an analysis holds: a sketch, what is known of it, results
 Tell = Callable[[RowNews], None]
 
 
@@ -53,7 +54,7 @@ def _silent(_news: RowNews) -> None:
 
 
 def analyze_run(
-    executor: Executor, root: str, name: str, memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES
+    executor: Executor, root: str, name: str, memory_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES, *, once: bool = False
 ) -> dict[str, Any]:
     """Recover, describe and score the trajectories of one run, write the tables into it, and return the summary.
 
@@ -65,6 +66,7 @@ def analyze_run(
         root: of the run.
         name: of the analysis.
         memory_bytes: for the weights of a run that is read in shares, of all workers together.
+        once: whether an analysis that somebody else has written when this one is made stays, and is taken for it.
 
     Raises:
         StoreError: the run cannot be read or written, or nothing of it can be analysed.
@@ -72,9 +74,9 @@ def analyze_run(
     zoo = Zoo(root)
     summary: dict[str, Any]
     if mode_of(zoo.rows, zoo.layout) == EXACT:
-        summary = executor.call(ANALYSIS, _analyze_run_here, root, name)
+        summary = executor.call(ANALYSIS, _analyze_run_here, root, name, once)
     else:
-        summary = _led(executor, zoo.rows, root, _analyze_run, root, name, memory_bytes)
+        summary = _led(executor, zoo.rows, root, _analyze_run, root, name, once, memory_bytes)
     count_analysis(executor.meter, run_tag(root), summary["seconds"], summary["checkpoints"])
     return summary
 
@@ -89,7 +91,8 @@ def analyze_in_turn(executor: Executor, root: str, name: str, memory_bytes: int)
     with claimed(files, name, overwrite=True, wait=told) as theirs:
         if theirs and (summary := read_analysis(files, name).summary)["complete"]:
             return summary
-        return analyze_run(executor, root, name, memory_bytes)
+        # Where nobody can be waited for, as in an object store: two write the same, and nobody removes what is read.
+        return analyze_run(executor, root, name, memory_bytes, once=not analysis_exists(files, name))
 
 
 def analyze_sources(
@@ -234,12 +237,14 @@ def _led(
         return found
 
 
-def _analyze_run_here(root: str, name: str, *, threads: int) -> dict[str, Any]:
+def _analyze_run_here(root: str, name: str, once: bool, *, threads: int) -> dict[str, Any]:
     with torch_threads(threads):
-        return _analyze_run(root, name, DEFAULT_MEMORY_LIMIT_BYTES, _silent, crew=None)
+        return _analyze_run(root, name, once, DEFAULT_MEMORY_LIMIT_BYTES, _silent, crew=None)
 
 
-def _analyze_run(root: str, name: str, memory_bytes: int, tell: Tell, *, crew: Crew | None) -> dict[str, Any]:
+def _analyze_run(
+    root: str, name: str, once: bool, memory_bytes: int, tell: Tell, *, crew: Crew | None
+) -> dict[str, Any]:
     tell((BEGUN, 0))
     zoo = Zoo(root)
     try:
@@ -247,6 +252,8 @@ def _analyze_run(root: str, name: str, memory_bytes: int, tell: Tell, *, crew: C
     except StoreError as error:
         raise StoreError(f"{error}; --out DIR puts the analysis elsewhere") from None
     analysis = analyze_zoo(zoo, crew, memory_bytes, tell)
+    if once and analysis_exists(zoo.files, name):
+        return read_analysis(zoo.files, name).summary
     write_analysis(zoo.files, name, analysis)
     return analysis.summary
 
