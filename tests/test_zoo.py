@@ -54,11 +54,30 @@ def test_columns_beyond_the_formats_are_read_where_all_shards_have_them(small_ru
     assert ZooDataset(str(root), columns="note")[1][1] == {"note": "0-1"}
     with pytest.raises(ConfigError, match=r"has no column notes \(did you mean note\?\); expected some of model_id, "):
         zoo.checkpoints(columns=["notes"])
-    table = pq.ParquetFile(shards[-1]).read()
-    pq.write_table(table.drop_columns("note"), shards[-1])
-    with pytest.raises(StoreError, match=rf"{shards[-1].name}: column note: is missing, but string in checkpoints/"):
+    assert zoo.checkpoints(columns="note").column_names == ["note"]
+
+
+def test_shards_may_differ_in_columns_beyond_the_formats(small_run, tmp_path):
+    root = shutil.copytree(small_run, tmp_path / "run")
+    (root / "manifest.json").unlink()
+    first, second, third = sorted((root / "checkpoints").iterdir())
+    tables = [pq.ParquetFile(path).read() for path in (first, second, third)]
+    rows = len(tables[0])
+    strict = pa.field("score", pa.int64(), nullable=False)
+    late, odd = pa.array([2**62] * rows), pa.array([[1.0]] * rows)
+    pq.write_table(tables[0].append_column(strict, pa.array(range(rows))).append_column("odd", odd), first)
+    pq.write_table(tables[1].append_column("late", late).append_column("score", pa.nulls(rows, pa.int64())), second)
+    zoo = Zoo(str(root))
+    read = zoo.checkpoints()
+    assert read.column_names == [*SCALAR_NAMES, "score", "late"], "nested ones are read by name alone"
+    assert read["score"].to_pylist() == [*range(rows), *[None] * 2 * rows]
+    assert read["late"].to_pylist() == [*[None] * rows, *[2**62] * rows, *[None] * rows]
+    assert zoo.checkpoints(columns=["late", "odd"]).column_names == ["late", "odd"]
+    assert ZooDataset(str(root), columns="score").properties["score"].isnan().sum() == 2 * rows
+    pq.write_table(tables[2].append_column("score", pa.array(["text"] * rows)), third)
+    with pytest.raises(StoreError, match=r"run: files have columns of other types \(.*score"):
         zoo.checkpoints()
-    assert len(zoo.checkpoints(columns=["epoch"])) == len(Zoo(str(small_run)).checkpoints())
+    assert len(zoo.checkpoints(columns=["epoch"])) == 3 * rows
 
 
 def test_a_run_is_a_bag_without_its_diverged_models(small_run, monkeypatch):

@@ -30,6 +30,7 @@ from zoo_pipeline.store.shards import open_shard, read_footer
 from zoo_pipeline.store.shares import FileShare, file_shares
 
 Ids = Sequence[int] | None
+Columns = Sequence[str] | str | None
 
 
 class Zoo:
@@ -129,7 +130,7 @@ class Zoo:
             for model_id, name in zip(*(models[column].to_pylist() for column in ("model_id", "name")), strict=True)
         }
 
-    def checkpoints(self, model_ids: Ids = None, epochs: Ids = None, columns: Sequence[str] | None = None) -> pa.Table:
+    def checkpoints(self, model_ids: Ids = None, epochs: Ids = None, columns: Columns = None) -> pa.Table:
         """All scalar columns, or some, of all checkpoints, or of those of some models and epochs."""
         return self._checkpoints.rows(columns, _wanted(model_ids, epochs))
 

@@ -23,7 +23,7 @@ def property_of(column: pa.ChunkedArray) -> Property:
     kind = column.type
     whole = pa.types.is_integer(kind) and not pa.types.is_unsigned_integer(kind)
     if column.null_count and whole:
-        column, kind = column.cast(pa.float64()), pa.float64()
+        column, kind = column.cast(pa.float64(), safe=False), pa.float64()  # the nearest, as of 2**62 + 1
     if pa.types.is_floating(kind):
         return torch.from_numpy(column.fill_null(float("nan")).to_numpy().copy())
     if (whole or pa.types.is_boolean(kind)) and not column.null_count:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.mistakes import nearest
 from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.store.faults import reason
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.shards import open_shard, read_layout, vector_rows
 
@@ -39,7 +40,7 @@ class CheckpointFiles:
 
     Attributes:
         layout: which slice of the vectors is which tensor.
-        scalars: the other columns, those that the format names first.
+        scalars: the other columns of the first file but nested ones, those that the format names first.
     """
 
     def __init__(self, files: Files, sizes: Mapping[str, int | None], schema: Callable[[Layout], pa.Schema]) -> None:
@@ -53,26 +54,30 @@ class CheckpointFiles:
         self._files, self._sizes, self._names, self._schema = files, sizes, list(sizes), schema
         with self._open(self._names[0]) as shard:
             self.layout = self._layout_of(shard, self._names[0])
-            *named, vectors = schema(self.layout).names
-            more = [name for name in shard.schema_arrow.names if name not in (*named, vectors)]
-            self.scalars = pa.schema([shard.schema_arrow.field(name) for name in (*named, *more)])
+            self.scalars = pa.schema([shard.schema_arrow.field(name) for name in self._scalars_of(shard)])
 
-    def rows(self, columns: Sequence[str] | None, wanted: Wanted) -> pa.Table:
-        """These columns of the wanted rows; None: all scalar ones.
+    def rows(self, columns: Sequence[str] | str | None, wanted: Wanted) -> pa.Table:
+        """These columns of the wanted rows; None: all scalar ones. What a file lacks is null in its rows.
 
         Raises:
-            ConfigError: there is no such column.
-            StoreError: a file is missing or damaged, or has other columns than the first.
+            ConfigError: no file has such a column.
+            StoreError: a file is missing or damaged, or a column has other types in others.
         """
-        columns = self.scalars.names if columns is None else list(columns)
-        for name in columns:
-            if name not in self.scalars.names:
-                known = ", ".join(self.scalars.names)
-                near = nearest(str(name), self.scalars.names)
-                raise ConfigError(f"{self._files.root}: has no column {name}{near}; expected some of {known}")
-        batches = [batch.filter(pa.array(keep)) for batch, keep in self._row_groups(columns, wanted)]
-        empty = pa.schema([self.scalars.field(name) for name in columns]).empty_table()
-        return pa.concat_tables(batches or [empty]).combine_chunks()
+        asked = [columns] if isinstance(columns, str) else columns
+        batches = [batch.filter(pa.array(keep)) for batch, keep in self._row_groups(asked, wanted)]
+        first = pa.schema([field for field in self.scalars if asked is None or field.name in asked]).empty_table()
+        try:
+            table = pa.concat_tables([first, *batches], promote_options="default").combine_chunks()
+        except pa.ArrowException as error:
+            raise StoreError(f"{self._files.root}: files have columns of other types ({reason(error)})") from None
+        for name in asked or ():
+            if name not in table.column_names:
+                known = [*self.scalars.names, *table.column_names]
+                expected = ", ".join(dict.fromkeys(known))
+                raise ConfigError(
+                    f"{self._files.root}: has no column {name}{nearest(str(name), known)}; expected some of {expected}"
+                )
+        return table if asked is None else table.select(asked)
 
     def vectors(self, wanted: Wanted) -> NDArray[np.float32]:
         """The vectors of the wanted rows, float32[n, d]."""
@@ -112,34 +117,34 @@ class CheckpointFiles:
                         raise StoreError(f"{self._files.at(name)}: was replaced while it was read; open the run again")
                     yield vector_rows(shard.read_row_group(group.number, columns=[column], use_threads=False), column)
 
-    def _row_groups(self, columns: Sequence[str], wanted: Wanted) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
+    def _row_groups(
+        self, columns: Sequence[str] | None, wanted: Wanted
+    ) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
         """Row group by row group: the columns, and which rows are wanted; row groups without any are not read."""
         for name in self._names:
             with self._open(name) as shard:
                 if self._layout_of(shard, name) != self.layout:
                     raise StoreError(f"{self._files.at(name)}: has another layout than {self._names[0]}")
-                self._check_scalars(shard, name, columns)
+                there = shard.schema_arrow.names
+                own = self._scalars_of(shard) if columns is None else [each for each in columns if each in there]
                 for index in range(shard.num_row_groups):
                     if all(_may_hold(shard, index, column, values) for column, values in wanted.items()):
                         batch = shard.read_row_group(
-                            index, columns=["model_id", *{*columns, *wanted} - {"model_id"}], use_threads=False
+                            index, columns=["model_id", *{*own, *wanted} - {"model_id"}], use_threads=False
                         )
                         keep = np.ones(len(batch), dtype=bool)
                         for column, values in wanted.items():
                             keep &= np.isin(batch[column].to_numpy(), list(values))
-                        yield batch.select(columns), keep
+                        yield batch.select(own), keep
 
     def _open(self, name: str) -> AbstractContextManager[pq.ParquetFile]:
         return open_shard(self._files, name, size=self._sizes[name])
 
-    def _check_scalars(self, shard: pq.ParquetFile, name: str, columns: Iterable[str]) -> None:
-        """Hold the columns that only some runs have against those of the first file."""
-        for column in {*columns} & {*self.scalars.names}:
-            expected = self.scalars.field(column).type
-            found = shard.schema_arrow.field(column).type if column in shard.schema_arrow.names else "missing"
-            if found != expected:
-                first = self._names[0]
-                raise StoreError(f"{self._files.at(name)}: column {column}: is {found}, but {expected} in {first}")
+    def _scalars_of(self, shard: pq.ParquetFile) -> list[str]:
+        """Names of the columns that have one value in each row, those that the format names first."""
+        *named, vectors = self._schema(self.layout).names
+        more = (field for field in shard.schema_arrow if field.name not in (*named, vectors))
+        return [*named, *(field.name for field in more if not pa.types.is_nested(field.type))]
 
     def _layout_of(self, shard: pq.ParquetFile, name: str) -> Layout:
         try:
