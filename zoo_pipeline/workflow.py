@@ -108,7 +108,7 @@ def run(options: Options, trained: Callable[["TrainingReport"], None] = lambda _
     Raises:
         ZooError: a user's mistake, or a place that cannot be written.
     """
-    from zoo_pipeline.runtime.analysis import analyze_in_turn
+    from zoo_pipeline.runtime.analysis_in_turn import analyze_in_turn
     from zoo_pipeline.runtime.executor import REPORT
     from zoo_pipeline.runtime.log import logged
     from zoo_pipeline.runtime.opening import open_executor

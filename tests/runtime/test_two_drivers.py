@@ -1,14 +1,20 @@
 """Two drivers on one run: both end with the same manifest, and no shard is published twice."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
+from zoo_pipeline.config import Resources
+from zoo_pipeline.runtime.analysis_in_turn import analyze_in_turn
+from zoo_pipeline.runtime.inline import InlineExecutor
 from zoo_pipeline.store.analyses import analysis_exists
 from zoo_pipeline.store.claim import claimed
 from zoo_pipeline.store.filesystem import Files
@@ -86,3 +92,22 @@ def test_drivers_that_end_together_make_one_analysis(tmp_path):
     assert [first.returncode, second.returncode] == [0, 0], told
     assert analysis_exists(Files(str(root)), "default")
     assert (root / "report.html").exists()
+
+
+@pytest.mark.parametrize("left", [None, "old", "[]", '{"complete": false}', "{"])
+def test_what_a_dead_driver_left_is_not_taken_for_its_analysis(left, small_run, tmp_path, monkeypatch):
+    root = shutil.copytree(small_run, tmp_path / "run")
+    summary = root / "analysis" / "default" / "summary.json"
+    summary.write_text(json.dumps({**json.loads(summary.read_text()), "name": "old"}))
+
+    def died(*_: object) -> None:  # and may have written something at the end
+        if left != "old":
+            summary.unlink() if left is None else summary.write_text(left)
+        other.close()
+
+    with ExitStack() as other:
+        other.enter_context(claimed(Files(str(root)), "default", overwrite=True))
+        monkeypatch.setattr("zoo_pipeline.runtime.analysis_in_turn.tell_line", died)
+        found = analyze_in_turn(InlineExecutor(Resources()), str(root), "default", 1 << 30)
+    assert found["name"] == "digits-demo"
+    assert json.loads(summary.read_text()) == found

@@ -52,16 +52,19 @@ def test_a_name_is_claimed_by_one_at_a_time_and_others_beside_it(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("older", [True, False])
 @pytest.mark.parametrize("made", [True, False])
-def test_whoever_waits_learns_whether_the_other_made_it(made, tmp_path):
+def test_whoever_waits_learns_whether_the_other_made_it(made, older, tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "claimed\n"
         told = []
+        if older:
+            finish(tmp_path)
 
         def end() -> None:
             told.append(True)
             if made:
-                finish(tmp_path)
+                Files(str(tmp_path)).replace("analysis/default/summary.json", b"new")
             other.kill()
 
         with claimed(Files(str(tmp_path)), "default", overwrite=True, wait=end) as theirs:

@@ -19,22 +19,13 @@ from zoo_pipeline.runtime.analysis_tables import (
 )
 from zoo_pipeline.runtime.executor import ANALYSIS, Executor
 from zoo_pipeline.runtime.metrics import count_analysis, run_tag
-from zoo_pipeline.runtime.progress import shown, tell_line
+from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.runtime.reporting import bag_page
 from zoo_pipeline.runtime.row_tally import BEGUN, RowNews, RowTally
 from zoo_pipeline.runtime.threads import torch_threads
 from zoo_pipeline.sources import Source, count_rows, read_bags
-from zoo_pipeline.store.analyses import (
-    AnalysedPart,
-    Analysis,
-    analysis_exists,
-    check_place,
-    read_analysis,
-    write_analysis,
-    write_parts,
-)
+from zoo_pipeline.store.analyses import AnalysedPart, Analysis, check_place, whole_summary, write_analysis, write_parts
 from zoo_pipeline.store.bag import Bag, gather, read_share
-from zoo_pipeline.store.claim import claimed
 from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.trajectories import mode_of, recover_exactly, recover_in_shares, score
 from zoo_pipeline.trajectories.claims import hold_claims
@@ -79,20 +70,6 @@ def analyze_run(
         summary = _led(executor, zoo.rows, root, _analyze_run, root, name, once, memory_bytes)
     count_analysis(executor.meter, run_tag(root), summary["seconds"], summary["checkpoints"])
     return summary
-
-
-def analyze_in_turn(executor: Executor, root: str, name: str, memory_bytes: int) -> dict[str, Any]:
-    """Analyse a complete run; of drivers that ended it together one does, and the others take its analysis.
-
-    Arguments, result and errors are those of `analyze_run`.
-    """
-    files = Files(root)
-    told = partial(tell_line, ANALYSIS, f"another command makes the analysis {name}; waiting for it")
-    with claimed(files, name, overwrite=True, wait=told) as theirs:
-        if theirs and (summary := read_analysis(files, name).summary)["complete"]:
-            return summary
-        # Where nobody can be waited for, as in an object store: two write the same, and nobody removes what is read.
-        return analyze_run(executor, root, name, memory_bytes, once=not analysis_exists(files, name))
 
 
 def analyze_sources(
@@ -252,8 +229,8 @@ def _analyze_run(
     except StoreError as error:
         raise StoreError(f"{error}; --out DIR puts the analysis elsewhere") from None
     analysis = analyze_zoo(zoo, crew, memory_bytes, tell)
-    if once and analysis_exists(zoo.files, name):
-        return read_analysis(zoo.files, name).summary
+    if once and (theirs := whole_summary(zoo.files, name)):
+        return theirs
     write_analysis(zoo.files, name, analysis)
     return analysis.summary
 

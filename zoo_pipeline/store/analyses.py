@@ -125,6 +125,15 @@ def read_analysis(files: Files, name: str) -> Analysis:
     return Analysis(summary=summary, claims=claims, **tables)
 
 
+def whole_summary(files: Files, name: str) -> dict[str, Any] | None:
+    """The summary of an analysis of a complete run; None where there is none that is sound."""
+    with suppress(StoreError):
+        summary = read_analysis(files, name).summary
+        if isinstance(summary, dict) and summary.get("complete") is True:
+            return summary
+    return None
+
+
 @contextmanager
 def _whole_or_none(files: Files, folder: str) -> Iterator[None]:
     """Leave nothing of a folder whose writing is given up."""

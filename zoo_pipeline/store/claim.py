@@ -41,25 +41,27 @@ def claimed(files: Files, name: str, *, overwrite: bool, wait: Callable[[], None
     if not _NAME.fullmatch(name):
         raise ConfigError(f"--name {name}: expected letters, digits, '.', '_' and '-', such as default")
     files.check_folder(ANALYSIS)
-    with _locked(files, name, wait) if files.local else nullcontext(False) as waited:
+    with _locked(files, name, wait) if files.local else nullcontext(None) as waited:
         if analysis_exists(files, name) and not overwrite:
             raise StoreError(
                 f"{files.root}: already has an analysis {name}; use another --name, or --overwrite to replace it"
             )
-        yield waited and analysis_exists(files, name)
+        yield waited is not None and analysis_exists(files, name) and _summary(files, name) != waited
 
 
 @contextmanager
-def _locked(files: Files, name: str, wait: Callable[[], None] | None) -> Iterator[bool]:
-    """Hold the lock; yields whether others held it before."""
+def _locked(files: Files, name: str, wait: Callable[[], None] | None) -> Iterator[bytes | None]:
+    """Hold the lock; yields None, or where another held it, the summary that was there when this one came."""
     file = Path(files.at(f"{ANALYSIS}/.{name}.tmp")).absolute()  # readers skip such names
     made = [folder for folder in file.parents if not folder.exists()]
     try:
         descriptor = _lock(file)
-        if waited := descriptor is None:
+        waited = None
+        if descriptor is None:
             if wait is None:
                 busy = f"{files.root}: another command is making the analysis {name} there"
                 raise StoreError(f"{busy}; wait for it, or use another --name")
+            waited = _summary(files, name)
             wait()
             while (descriptor := _lock(file)) is None:
                 time.sleep(_LOOKS_EACH_S)
@@ -73,6 +75,14 @@ def _locked(files: Files, name: str, wait: Callable[[], None] | None) -> Iterato
         for folder in made:  # whoever is refused, or fails, leaves nothing
             with suppress(OSError):
                 folder.rmdir()
+
+
+def _summary(files: Files, name: str) -> bytes:
+    """The bytes of an analysis' summary; none of one that is not there, or not whole yet."""
+    try:
+        return files.read(f"{ANALYSIS}/{name}/summary.json")
+    except StoreError:  # a damaged one is nobody's
+        return b""
 
 
 def _lock(file: Path) -> int | None:
