@@ -148,6 +148,6 @@ def _whole_or_none(files: Files, folder: str) -> Iterator[None]:
 def _read_table(files: Files, name: str) -> pa.Table:
     data = files.read(name)
     if not is_intact(data):
-        raise ValueError(f"{name}: its bytes have changed since it was written")
+        raise ValueError(f"{name}: its seal is of other bytes")
     with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:  # as `open_shard` says
         return file.read(use_threads=False)

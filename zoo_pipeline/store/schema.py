@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from zoo_pipeline.models.layout import Layout
-from zoo_pipeline.store import seal
+from zoo_pipeline.store.seal import sealed
 
 LAYOUT_KEY = b"zoo.layout"  # schema metadata: the layout as JSON
 SHARD_KEY = b"zoo"  # schema metadata: what the shard is, as JSON
@@ -109,13 +109,8 @@ def _with_vectors(scalars: Sequence[pa.Field], name: str, layout: Layout) -> pa.
     return pa.schema([*scalars, vectors], metadata={LAYOUT_KEY: layout.to_json().encode()})
 
 
-def _encode(table: pa.Table, row_group_size: int | None = None, **options: Any) -> bytes:
+def _encode(table: pa.Table, **options: Any) -> bytes:
     # In memory first: pyarrow publishes a valid but truncated file where writing is interrupted.
     buffer = io.BytesIO()
-    told = {key: value for key, value in (table.schema.metadata or {}).items() if key != seal.KEY.encode()}
-    table = table.replace_schema_metadata(told)  # pyarrow hands over the seal of a file that a table was read from
-    encoding = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True, **options}
-    with pq.ParquetWriter(buffer, table.schema, **encoding) as writer:
-        writer.write_table(table, row_group_size)
-        writer.add_key_value_metadata({seal.KEY: seal.BLANK})
-    return seal.sealed(buffer)
+    pq.write_table(table, buffer, compression="zstd", compression_level=1, write_page_checksum=True, **options)
+    return sealed(buffer)

@@ -124,7 +124,8 @@ def sha256_of(files: Files, name: str) -> str:
     """
     sha256, intact = files.hashed(name)
     if not intact:
-        raise StoreError(f"{files.at(name)}: damaged (its bytes have changed since it was written); {OF_A_RUN.damaged}")
+        fault = "damaged (its seal is of other bytes: they have changed since it was written)"
+        raise StoreError(f"{files.at(name)}: {fault}; {OF_A_RUN.damaged}")
     return sha256
 
 
