@@ -100,6 +100,8 @@ def test_what_a_word_says_is_of_the_model_beside_it():
         ),
         (["resnet18-v1", "resnet18-v2"], [Claim("w/resnet18-v", 1), Claim("w/resnet18-v", 2)]),
         (["weights.01-0.53", "weights.02-0.48"], [Claim("w", 1), Claim("w", 2)]),
+        (["ep01-0.53", "ep02-0.48"], [Claim("w", 1), Claim("w", 2)]),
+        (["sweep1_0.1", "sweep2_0.1"], [Claim("w/sweep_0.1", 1), Claim("w/sweep_0.1", 2)]),
         (["a_1_0.5", "a_2_0.5", "b_1_0.5"], [Claim("w/a", 1), Claim("w/a", 2), Claim("w/b_1_0.5")]),
         (["epoch1/model1", "epoch2/model1"], [Claim("w/model1", 1), Claim("w/model1", 2)]),
     ],

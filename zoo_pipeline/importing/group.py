@@ -17,7 +17,8 @@ from zoo_pipeline.importing.file_origin import FileOrigin
 from zoo_pipeline.importing.plan import MOST_EPOCHS, MOST_STEPS, UNKNOWN, ImportedGroup, ImportedRow, known_number
 from zoo_pipeline.importing.reading import state_of
 from zoo_pipeline.importing.stamps import printable
-from zoo_pipeline.importing.trials import TrialNotes, read_trial
+from zoo_pipeline.importing.trainer_state import TRAINER
+from zoo_pipeline.importing.trials import TrialNotes, TrialPlace, read_trial
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.commit import ShardRecord
 from zoo_pipeline.store.rundir import RunDirectory
@@ -35,7 +36,6 @@ from zoo_pipeline.store.shards import open_shard, read_footer, sha256_of, vector
 
 FILE = "file"
 _HASH_BYTES = 16
-TrialPlace = tuple[int, str, frozenset[str], frozenset[int]]
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class ImportTask:
         layout: of all rows.
         group: the rows.
         listed: sha256 and rows of the shard that the manifest lists, where an import goes on; None where none does.
-        trials: by model_id: number of the origin, folder, names of the files with hyperparameters and metrics, and the
-            epochs of all its checkpoints, wherever they go.
+        trials: by model_id: where its hyperparameters and metrics lie.
     """
 
     root: str
@@ -95,10 +94,7 @@ def import_group(task: ImportTask, origins: Sequence[FileOrigin], *, device: str
     """
     run = RunDirectory(task.root)
     run.check_seen(task.spec_hash)
-    trials = {
-        model_id: _trial(origins[at], folder, present, epochs)
-        for model_id, (at, folder, present, epochs) in task.trials.items()
-    }
+    trials = {model_id: _trial(origins[place.origin], place) for model_id, place in task.trials.items()}
     there = run.files.exists(task.group.shard)
     found = _found(run, task, trials) if there else None
     if found is None:
@@ -269,10 +265,15 @@ def _diverged(table: pa.Table) -> list[int]:
     return [int(model_id) for model_id in np.unique(table["model_id"].to_numpy()[lost]) if model_id >= 0]
 
 
-def _trial(origin: FileOrigin, folder: str, present: frozenset[str], epochs: frozenset[int]) -> TrialNotes:
-    beside = "" if folder == "." else f"{folder}/"
-    notes = read_trial(lambda name: origin.read(f"{beside}{name}"), present, epochs)
-    return replace(notes, troubles=tuple(shown(origin, f"{beside}{trouble}") for trouble in notes.troubles))
+def _trial(origin: FileOrigin, place: TrialPlace) -> TrialNotes:
+    def below(name: str) -> str:
+        folder = place.trainer if name == TRAINER else place.folder
+        return name if folder == "." else f"{folder}/{name}"
+
+    present = place.present | ({TRAINER} if place.trainer else set())
+    notes = read_trial(lambda name: origin.read(below(name)), present, place.epochs)
+    told = ((trouble.partition(":")[0], trouble) for trouble in notes.troubles)
+    return replace(notes, troubles=tuple(shown(origin, below(name) + why.removeprefix(name)) for name, why in told))
 
 
 def shown(origin: FileOrigin, name: str) -> str:

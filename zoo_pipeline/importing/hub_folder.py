@@ -197,6 +197,7 @@ def _take(index: _Index, file: int, row: int, said: dict[str, Any]) -> None:
 
 def _told(rows: list[tuple[int, int, dict[str, float]]]) -> Iterator[dict[str, Any]]:
     """The lines of result.json: by epoch, and by step where an epoch is unknown or several rows differ in it."""
+    times = Counter(step for _, step, _ in rows)
     by_epoch: dict[int, list[tuple[int, dict[str, float]]]] = {}
     for epoch, step, metrics in rows:
         by_epoch.setdefault(epoch, []).append((step, metrics))
@@ -206,7 +207,6 @@ def _told(rows: list[tuple[int, int, dict[str, float]]]) -> Iterator[dict[str, A
             yield {ITERATION: epoch, **(measured[0][1] if alike else {})}
             if alike:
                 continue
-        times = Counter(step for step, _ in measured)
         yield from ({STEP: step, **metrics} for step, metrics in measured if step >= 0 and times[step] == 1)
 
 

@@ -30,8 +30,8 @@ _METRIC = re.compile(
     r"[=_:-]?-?\d+\.\d+(?:e[+-]?\d+)?",
     re.IGNORECASE,
 )
-# The same without a label after a number, as in Keras' `weights.01-0.53`.
-_MEASURED = re.compile(r"(.*\d)[-_]\d+\.\d+")
+# The same without a label after a number that stands by itself or has a label, as in Keras' `weights.01-0.53`.
+_MEASURED = re.compile(r"((?:.*[\W_])?(?:epoch|ep|step|iter)?\d+)[-_]\d+\.(\d+)", re.IGNORECASE)
 # Which of a model's checkpoints it is, without a number.
 _WORD = r"(?:best|last|final|latest|newest)"
 _BY_WORD = re.compile(rf"(?:^|(?<=[\W_])){_WORD}(?=[\W_]|$)", re.IGNORECASE)
@@ -105,8 +105,8 @@ def claims(paths: Sequence[str]) -> list[Claim]:
     - Else a file's name does: a number after `epoch`, `ep` or `e`, or after `step` or `iter`; without these, the last
       number in which the names of alike files of a folder differ (`run2_01.pt`, `run2_02.pt`, …). What is left of the
       name, with the folder, is the model. A file without any number says the model alone.
-    - A metric with a decimal point (`acc0.93`, `val_loss=0.14`, or a decimal alone after numbers that all differ:
-      `01-0.53`, `02-0.48`) says nothing of the model. Neither do `best`, `last`,
+    - A metric with a decimal point (`acc0.93`, `val_loss=0.14`, or a decimal alone, with as many digits in all names,
+      after numbers that all differ: `01-0.53`, `02-0.48`) says nothing of the model. Neither do `best`, `last`,
       `final` and the like, or `init` at the end of the name: such a file is one more checkpoint of the model that the
       rest says, and only a number with a label is its epoch or step.
     """
@@ -154,7 +154,8 @@ def _of_alike(folder: str, stems: list[str], *, labelled: bool) -> Iterator[Clai
     """Claims of files of one folder whose names differ in numbers alone; `labelled`: numbers need a label."""
     measured = [_MEASURED.fullmatch(stem) for stem in stems]
     heads = [each[1] for each in measured if each]
-    if 1 < len(stems) == len(set(heads)):  # each says which it is without its decimal
+    places = {len(each[2]) for each in measured if each}  # after the point: a format has always as many
+    if 1 < len(stems) == len(set(heads)) and len(places) == 1:  # each says which it is without its decimal
         stems = heads
     parts = [re.split(r"(\d+)", stem) for stem in stems]
     numbers = range(1, len(parts[0]), 2)

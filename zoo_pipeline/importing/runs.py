@@ -8,7 +8,7 @@ from zoo_pipeline.counts import plural
 from zoo_pipeline.digests import digest
 from zoo_pipeline.errors import ConfigError, StoreError
 from zoo_pipeline.importing.file_origin import FileOrigin
-from zoo_pipeline.importing.group import TrialPlace, shown
+from zoo_pipeline.importing.group import shown
 from zoo_pipeline.importing.history import History
 from zoo_pipeline.importing.hub_folder import HubFolder
 from zoo_pipeline.importing.names import Claim, Pattern, claims
@@ -17,6 +17,7 @@ from zoo_pipeline.importing.reading import Shapes
 from zoo_pipeline.importing.stamps import printable
 from zoo_pipeline.importing.survey import Listing
 from zoo_pipeline.importing.trainer_state import TRAINER
+from zoo_pipeline.importing.trials import TrialPlace
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.ranges import ROW_ELEMENTS
 from zoo_pipeline.store.bag import part_name
@@ -24,7 +25,6 @@ from zoo_pipeline.store.filesystem import Files
 from zoo_pipeline.store.rundir import IMPORT
 
 MOST_RUNS = 1_000
-_NOT_LOOKED: TrialPlace = (-1, "", frozenset((TRAINER,)), frozenset())
 
 
 def plan_runs(
@@ -125,17 +125,26 @@ def trials_of(listing: Listing, plan: ImportPlan) -> list[dict[int, TrialPlace]]
     for group in plan.groups:
         for row in group.rows:
             epochs.setdefault(row.model_id, set()).update([row.epoch] if row.epoch >= 0 else [])
+    trainers = any(TRAINER in present for present in listing.beside.values())
     found: list[dict[int, TrialPlace]] = []
     for group in plan.groups:
         places: dict[int, TrialPlace] = {}
         for row in group.rows:
-            if row.model_id < 0 or TRAINER not in places.get(row.model_id, _NOT_LOOKED)[2]:
+            if row.model_id < 0 or (row.model_id in places and not trainers):
                 continue
             folder = row.file.name.rpartition("/")[0] or "."
-            for place in (folder, folder.rpartition("/")[0] or "."):
-                if present := listing.beside.get((row.file.origin, place)):
-                    places[row.model_id] = (row.file.origin, place, present, frozenset(epochs[row.model_id]))
-                    break
+            near = {
+                place: listing.beside.get((row.file.origin, place), frozenset())
+                for place in (folder, folder.rpartition("/")[0] or ".")
+            }
+            known = places.get(row.model_id) or TrialPlace(row.file.origin, frozenset(epochs[row.model_id]))
+            if trainer := next((place for place, present in near.items() if TRAINER in present), ""):
+                known = replace(known, trainer=trainer)
+            logs = next((place for place, present in near.items() if present - {TRAINER}), "")
+            if logs and not known.present:
+                known = replace(known, folder=logs, present=near[logs] - {TRAINER})
+            if known.present or known.trainer:
+                places[row.model_id] = known
         found.append(places)
     return found
 

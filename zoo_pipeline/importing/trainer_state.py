@@ -29,7 +29,7 @@ def read_trainer_state(read: Callable[[str], bytes]) -> tuple[dict[str, Any], di
         raise ValueError("has no list log_history")
     measured: dict[int, dict[str, Any]] = {}
     for line in lines:
-        if isinstance(line, dict) and type(step := line.get("step")) is int:
+        if isinstance(line, dict) and type(step := line.get("step")) is int and step >= 0:
             found = {METRICS[name]: value for name, value in line.items() if name in METRICS}
             measured.setdefault(step, {}).update(found)
     return {COLUMNS[name]: value for name, value in said.items() if name in COLUMNS}, measured

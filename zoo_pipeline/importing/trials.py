@@ -75,6 +75,25 @@ class TrialNotes:
     troubles: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TrialPlace:
+    """Where the hyperparameters and metrics of a model lie.
+
+    Attributes:
+        origin: its number.
+        epochs: of all checkpoints of the model, wherever they go.
+        folder: of the files below.
+        present: names of those that are there.
+        trainer: folder of the trainer_state.json that tells of the most steps; empty where there is none.
+    """
+
+    origin: int
+    epochs: frozenset[int]
+    folder: str = ""
+    present: frozenset[str] = frozenset()
+    trainer: str = ""
+
+
 def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Set[int] = frozenset()) -> TrialNotes:
     """Read what lies beside the checkpoints.
 
