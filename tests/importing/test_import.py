@@ -1,5 +1,6 @@
 """`zoo import`: trees and folders of checkpoints become runs that everything else reads."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import fsspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -588,6 +590,24 @@ def test_what_was_imported_goes_out_and_comes_back_with_its_validation(format, t
     equal_but_for_files(back, found)
     assert {"learning_rate", "seed"} < {*back.models.column_names}
     assert not {name for name in back.models.column_names if "validation" in name}
+
+
+@pytest.mark.parametrize("format", ["model-zoos", "hub"])
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_validation_that_one_shard_alone_has_goes_out(format, number, small_run, tmp_path):
+    """As somebody may have written a run."""
+    root = shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("analysis"))
+    manifest = json.loads((root / "manifest.json").read_text())
+    path = root / manifest["shards"][number]["shard"]
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("validation_loss", pa.array(np.arange(len(table)) / 4)), path)
+    data = path.read_bytes()
+    manifest["shards"][number] |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["export", str(root), "--to", str(tmp_path / "out"), "--format", format, *INLINE]) == 0
+    back = imported(str(tmp_path / "out"), "--out", str(tmp_path / "back"))
+    assert back.checkpoints()["validation_loss"].equals(Zoo(str(root)).checkpoints()["validation_loss"].cast("float32"))
+    assert back.checkpoints()["validation_loss"].null_count == 16
 
 
 def test_metrics_by_step_go_out_and_come_back(zoo, tmp_path):

@@ -9,11 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from zoo_pipeline.errors import StoreError
 from zoo_pipeline.exporting.selection import ChosenRows
 from zoo_pipeline.models.layout import Layout
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.schema import SCALAR_NAMES, buffers_schema
+from zoo_pipeline.store.schema import SCALARS, buffers_schema
 from zoo_pipeline.store.shards import open_shard, read_layout
 
 
@@ -40,13 +39,13 @@ def layouts_of(files: Files, part: ChosenRows) -> Layouts:
         return Layouts(weights, read_layout(beside, buffers_schema))
 
 
-def row_groups(files: Files, part: ChosenRows, scalars: Sequence[str] = SCALAR_NAMES) -> Iterator[pa.Table]:
+def row_groups(files: Files, part: ChosenRows, scalars: Sequence[pa.Field] = SCALARS) -> Iterator[pa.Table]:
     """The rows of a part in their order, a table for each row group that has any; never more than two in memory.
 
     Args:
         files: of the run.
         part: which rows.
-        scalars: names of columns.
+        scalars: columns; one that the shard lacks is null.
 
     Returns:
         Tables of these scalar columns, `weights` and, where the run has them, `buffers`.
@@ -62,13 +61,14 @@ def row_groups(files: Files, part: ChosenRows, scalars: Sequence[str] = SCALAR_N
     )
     with open_shard(files, contents.shard, size=contents.shard_bytes) as shard, beside as other:
         read_layout(shard)
-        lacking = [name for name in scalars if name not in shard.schema_arrow.names]
-        if lacking:
-            raise StoreError(f"{files.at(contents.shard)}: has no column {lacking[0]}, which the run's first shard has")
-        rows = _RowsByNumber(shard, [*scalars, "weights"])
+        there = [field.name for field in scalars if field.name in shard.schema_arrow.names]
+        rows = _RowsByNumber(shard, [*there, "weights"])
         more = _RowsByNumber(other, ["buffers"]) if other is not None else None
         for wanted in rows.by_group(part.rows):
             table = rows.take(wanted)
+            for field in scalars:
+                if field.name not in there:
+                    table = table.append_column(field, pa.nulls(len(table), field.type))
             if more is not None:
                 table = table.append_column(more.field, more.take(wanted)["buffers"])
             yield table

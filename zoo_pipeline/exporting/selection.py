@@ -28,6 +28,7 @@ class Contents:
         model_id: int32[n].
         epoch: int32[n]; −1: unknown.
         step: int64[n], optimiser steps; −1: unknown.
+        validation: which metrics of a validation it has, which only some runs do.
     """
 
     shard: str
@@ -37,6 +38,7 @@ class Contents:
     model_id: NDArray[np.int32]
     epoch: NDArray[np.int32]
     step: NDArray[np.int64]
+    validation: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

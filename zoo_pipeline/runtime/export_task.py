@@ -94,8 +94,9 @@ def _trial_files(item: TrialFiles, job: Job) -> Iterator[tuple[str, bytes]]:
     seeds, tables = _seeds(job.models), []
     for name, size in item.shards:
         with open_shard(Files(job.run), name, size=size) as shard:
-            tables.append(shard.read(columns=[field.name for field in job.scalars], use_threads=False))
-    rows = pa.concat_tables(tables)
+            there = [field.name for field in job.scalars if field.name in shard.schema_arrow.names]
+            tables.append(shard.read(columns=there, use_threads=False))
+    rows = pa.concat_tables(tables, promote_options="permissive")
     for model in job.models.filter(pc.is_in(job.models["model_id"], pa.array(item.models, pa.int32()))).to_pylist():
         model_id = model["model_id"]
         config = trials.params(model, job.spec)
@@ -110,8 +111,7 @@ def _trial_files(item: TrialFiles, job: Job) -> Iterator[tuple[str, bytes]]:
 def _write_data_file(files: Files, item: hub.DataFile, job: Job) -> tuple[int, int]:
     assert job.models is not None
     models, schema, run = job.models, hub.hub_schema(job.models.schema, job.layouts, job.scalars), Files(job.run)
-    names = [field.name for field in job.scalars]
-    tables = (hub.joined(table, models, schema) for part in item.parts for table in row_groups(run, part, names))
+    tables = (hub.joined(table, models, schema) for part in item.parts for table in row_groups(run, part, job.scalars))
     size = 0
 
     def counted() -> Iterator[bytes]:

@@ -24,7 +24,7 @@ from zoo_pipeline.runtime.export_tally import ExportTally
 from zoo_pipeline.runtime.export_task import Item, Job, TrialFiles, write_item
 from zoo_pipeline.runtime.progress import shown
 from zoo_pipeline.store.filesystem import Files
-from zoo_pipeline.store.schema import ROW_GROUP_BYTES, SCALARS, VALIDATION
+from zoo_pipeline.store.schema import ROW_GROUP_BYTES, SCALARS, VALIDATION, VALIDATION_NAMES
 from zoo_pipeline.store.shards import open_shard, read_footer
 from zoo_pipeline.zoo import Zoo
 
@@ -55,12 +55,14 @@ def contents_of(zoo: Zoo) -> list[Contents]:
     def look(name: str, size: int | None) -> Contents:
         buffers = read_footer(zoo.files, name, size)["buffers"] or {}
         with open_shard(zoo.files, name, size=size) as shard:
+            kinds = dict(zip(shard.schema_arrow.names, shard.schema_arrow.types, strict=True))
+            validation = [name for name in VALIDATION_NAMES if name in kinds and pa.types.is_floating(kinds[name])]
             ids = shard.read(columns=list(_IDS), use_threads=False)
         if any(column.null_count for column in ids.columns):
             raise StoreError(f"{zoo.files.at(name)}: {', '.join(_IDS)}: holds nulls, expected numbers; run zoo verify")
-        return Contents(
-            name, size, buffers.get("file"), buffers.get("bytes"), *(ids[column].to_numpy() for column in _IDS)
-        )
+        model_id, epoch, step = (ids[column].to_numpy() for column in _IDS)
+        place, needed = buffers.get("file"), buffers.get("bytes")
+        return Contents(name, size, place, needed, model_id, epoch, step, frozenset(validation))
 
     with ThreadPoolExecutor(READING_THREADS) as pool:
         return list(pool.map(look, *zip(*zoo.shard_sizes.items(), strict=True)))
@@ -104,7 +106,8 @@ def export(
         StoreError: the run cannot be read or the target not be written; no file is there in part then.
     """
     started = time.perf_counter()
-    scalars = (*SCALARS, *(field for field in VALIDATION if field in zoo.shards.scalars))
+    measured = frozenset[str]().union(*(part.contents.validation for part in parts))
+    scalars = (*SCALARS, *(field for field in VALIDATION if field.name in measured))
     job = Job(zoo.root, target, zoo.spec, layouts_of(zoo.files, parts[0]), scalars, models, replace=overwrite)
     items = _items(zoo, parts, job)
     checkpoints = sum(len(part.rows) for part in parts)
