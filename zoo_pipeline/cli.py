@@ -243,6 +243,9 @@ def verify(
     if found["damaged"] or (found["manifest"] and found["missing"]):
         print(f"zoo: the run is not whole; {mending.how_to_mend(run)}", file=sys.stderr)
         raise typer.Exit(1)
+    if found["damaged_analyses"]:
+        print("zoo: the run is whole, but an analysis is not; make that again", file=sys.stderr)
+        raise typer.Exit(1)
     if not as_json:
         console.print(f"read {plural(found['done'], 'shard')} with every byte: nothing is damaged", soft_wrap=True)
 

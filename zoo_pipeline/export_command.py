@@ -38,7 +38,8 @@ def export(
     done = export_run(ExportOptions(run, to, format, models, epochs, overwrite, license, executor, ray_address))
     console.print(
         f"exported {plural(done.checkpoints, 'checkpoint')} of {plural(done.models, 'model')}: "
-        f"{plural(done.files, 'file')}, {binary(done.written_bytes)}, {done.target.format}, {done.wall_s:.1f} s",
+        f"{plural(done.files, 'file')}, {binary(done.written_bytes)}, {done.target.format}, {done.wall_s:.1f} s"
+        + (f"; {done.copies:,} left out as exact copies of others" if done.copies else ""),
         soft_wrap=True,
     )
     console.print(f"export: {done.target.place}", soft_wrap=True)

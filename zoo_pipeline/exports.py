@@ -1,7 +1,7 @@
 """What `zoo export` does, callable from Python."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,7 @@ def export_run(options: ExportOptions) -> "ExportReport":
         raise ConfigError(f"--license {options.license}: expected an SPDX identifier such as cc-by-4.0 or apache-2.0")
     zoo = Zoo(root)
     parts = select(contents_of(zoo), options.models, options.epochs, by_epoch=target.format == "model-zoos")
+    chosen = sum(len(part.rows) for part in parts)
     if target.format != "hub":  # which names no files by models and moments
         by_epoch = target.format == "model-zoos" or target.file is not None
         parts = told_apart(parts, partial(row_digests, zoo.files), by_epoch=by_epoch)
@@ -67,4 +68,5 @@ def export_run(options: ExportOptions) -> "ExportReport":
     license = options.license.lower() if options.license else None  # as the hub has SPDX identifiers
     name = options.executor if target.file is None else "inline"  # a Ray is not started for one file
     with open_executor(name, Resources(), options.ray_address) as executor:
-        return export(zoo, parts, target, executor, models=models, overwrite=options.overwrite, license=license)
+        done = export(zoo, parts, target, executor, models=models, overwrite=options.overwrite, license=license)
+    return replace(done, copies=chosen - count)

@@ -194,6 +194,8 @@ def status_table(found: dict[str, Any]) -> Table:
             table.add_row(label, _few(names))
     for fault in found["damaged"].values():
         table.add_row("damaged", fault)
+    for fault in found["damaged_analyses"].values():
+        table.add_row("damaged", fault)
     table.add_row("analyses", ", ".join(found["analyses"]) or "none")
     table.add_row("report", "yes" if found["report"] else "no")
     return table

@@ -66,7 +66,7 @@ def test_a_shard_that_is_no_file_is_told(instead, run):
     assert SHARD in {*found["missing"], *found["damaged"]}
 
 
-@pytest.mark.parametrize(("name", "code"), [("spec.json", 2), ("manifest.json", 2), ("models.parquet", 1)])
+@pytest.mark.parametrize(("name", "code"), [("spec.json", 2), ("manifest.json", 1), ("models.parquet", 1)])
 def test_a_pipe_in_the_place_of_a_file_of_the_run_is_told(name, code, run):
     put(run / name, b"", "fifo")
     assert commanded("verify", str(run)).code == code
@@ -83,9 +83,9 @@ def test_links_out_of_the_run_are_not_followed(run, example):
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "checkpoints/../x", "checkpoints/..", "x", "", 7])
 def test_names_in_a_manifest_cannot_leave_the_run(name, run):
     changed(run, "manifest.json", lambda manifest: manifest["shards"][1].update(shard=name))
-    for look in (Zoo, lambda root: verify(RunDirectory(root))):
-        with pytest.raises(StoreError, match=r"manifest.json: lists no shards as docs/format.md says"):
-            look(str(run))
+    with pytest.raises(StoreError, match=r"manifest.json: lists no shards as docs/format.md says"):
+        Zoo(str(run))
+    assert "lists no shards as" in verify(RunDirectory(str(run)))["damaged"]["manifest.json"]
 
 
 @pytest.mark.parametrize("name", ["../x.parquet", "/etc/passwd", "buffers/../../x", "checkpoints/x", "buffers/", None])

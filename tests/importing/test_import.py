@@ -557,6 +557,17 @@ def test_a_trainers_state_hides_nothing_of_the_trial_above_it(zoo, tmp_path):
     ]  # fmt: skip
 
 
+def test_torchs_files_that_are_called_tar_are_read_and_other_tars_passed_over(zoo, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for epoch, values in enumerate(zoo.weights([0])):
+        torch.save({"epoch": epoch, "state_dict": state(zoo, values)}, tmp_path / "mine" / f"net_{epoch}.pth.tar")
+    for name in ("data.tar", "optimizer.pth.tar", "x.zip.tar"):
+        (tmp_path / "mine" / name).write_bytes(b"none")
+    found = imported(str(tmp_path / "mine"), "--out", str(tmp_path / "run"))
+    assert found.checkpoints()["epoch"].to_pylist() == [0, 1, 2, 3]
+    assert account(tmp_path / "run")["passed_over"] == {".tar": 3}
+
+
 def test_what_lightning_logs_above_its_checkpoints_is_theirs(zoo, tmp_path, capsys):
     folder = tmp_path / "lightning_logs" / "version_0"
     (folder / "checkpoints").mkdir(parents=True)

@@ -244,6 +244,49 @@ def test_repair_asks_for_data_of_ones_own(run, tmp_path, capsys, monkeypatch):
     assert "mine.npz: no such file or folder in the copy of the code that a job works in" in capsys.readouterr().err
 
 
+def test_a_damaged_table_of_an_analysis_is_found(small_run, tmp_path, capsys):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    assert main(["verify", str(run)]) == 0
+    for name in ("assignments", "trajectories", "geometry", "linkage"):
+        path = run / "analysis" / "default" / f"{name}.parquet"
+        whole = path.read_bytes()
+        path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+        assert f"{name}.parquet: its seal is of other bytes" in verified(run)["damaged_analyses"]["default"]
+        path.write_bytes(whole)
+    path.write_bytes(whole[:100])
+    capsys.readouterr()
+    assert main(["verify", str(run)]) == 1
+    told = capsys.readouterr()
+    assert "run zoo analyze again with --overwrite" in told.out
+    assert told.err == "zoo: the run is whole, but an analysis is not; make that again\n"
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 1, "nothing is to be trained"
+    assert main(["analyze", str(run), "--overwrite", "--executor", "inline"]) == 0
+    assert main(["verify", str(run)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda said: said | {"format_version": 3}, "says format_version 3, expected 1"),
+        (lambda said: said | {"spec_hash": said["spec_hash"].upper()}, "says spec_hash '"),
+        (lambda said: said | {"checkpoints": 25}, "says checkpoints 25, expected 24"),
+        (lambda said: said | {"shards": said["shards"][:2]}, "says checkpoints 24, expected 16"),
+        (lambda said: said | {"shards": 7}, "lists no shards as docs/format.md says"),
+        (lambda said: said | {"models": said["models"] | {"rows": 7}}, "has 6 rows, the manifest says 7"),
+    ],
+)
+def test_a_manifest_that_is_not_of_the_run_is_found_and_made_again(change, told, run, capsys):
+    whole = (run / "manifest.json").read_bytes()
+    shards = {path: path.stat().st_mtime_ns for path in (run / "checkpoints").iterdir()}
+    (run / "manifest.json").write_text(json.dumps(change(json.loads(whole))))
+    assert told in only_fault(run)[1]
+    assert main(["verify", str(run)]) == 1
+    assert "zoo verify RUN --repair makes it again" in capsys.readouterr().err
+    assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 0
+    assert (run / "manifest.json").read_bytes() == whole
+    assert {path: path.stat().st_mtime_ns for path in shards} == shards
+
+
 def test_a_sound_run_is_not_touched_by_repair(run):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 0

@@ -112,6 +112,7 @@ def test_the_survey_tells_done_missing_damaged_and_foreign(small_run, tmp_path):
         "run": "", "name": "digits-demo", "spec_hash": "", "complete": True, "manifest": True, "shards": 3, "done": 3,
         "missing": [], "damaged": {}, "foreign": [], "states": 0, "analyses": ["default"], "report": True,
         "groups": {"all": 3, "done": 3, "damaged": 0}, "bytes": size, "failed": {}, "progress": None,
+        "damaged_analyses": {},
     }  # fmt: skip
     broken = tmp_path / "broken"
     shutil.copytree(small_run, broken)
@@ -151,9 +152,12 @@ def test_a_damaged_manifest_is_named(small_run, tmp_path, content):
     copy = tmp_path / "copy"
     shutil.copytree(small_run, copy)
     (copy / "manifest.json").write_text(content)
-    for reader in (Zoo, lambda root: survey(RunDirectory(root))):
-        with pytest.raises(StoreError, match=r"manifest\.json: .*the run is damaged"):
-            reader(str(copy))
+    with pytest.raises(StoreError, match=r"manifest\.json: .*the run is damaged, zoo verify RUN says what mends it"):
+        Zoo(str(copy))
+    found = survey(RunDirectory(str(copy)))
+    assert (found["manifest"], found["complete"], found["done"]) == (True, False, 3)
+    assert [*found["damaged"]] == ["manifest.json"]
+    assert found["groups"] == {"all": 3, "done": 3, "damaged": 0}
 
 
 def test_the_survey_holds_files_against_the_manifest(small_run, tmp_path):

@@ -18,6 +18,7 @@ BATCH_FILES = 1_024
 # Beside checkpoints, in formats of checkpoints, and none: of Ray Tune, of Hugging Face's Trainer, of Lightning.
 _NO_CHECKPOINTS = ("optimizer", "scheduler", "rng_state", "training_args", "scaler", "trainer_state", "hparams", ".")
 _PART = re.compile(r"-\d{5}-of-\d{5}\.(?:safetensors|bin)$")
+_TAR, _TARRED = ".tar", (".pth", ".pt", ".ckpt")
 _FOLDER = re.compile(r"checkpoint[_-]\d+")
 _WITHOUT_SUFFIX = ("checkpoints", "checkpoint", "model", "weights")
 
@@ -87,6 +88,9 @@ def _is_checkpoint(path: PurePosixPath) -> bool:
     """Whether a file's name is one of a checkpoint's; without a suffix, only where Ray Tune has such."""
     if path.name.endswith(INDEX_SUFFIX):
         return True
+    if path.suffix.lower() == _TAR:  # which none has been since torch 0.1, but in name
+        path = path.with_suffix("")
+        return path.suffix.lower() in _TARRED and not path.name.startswith(_NO_CHECKPOINTS)
     if path.name.startswith(_NO_CHECKPOINTS) or path.suffix.lower() not in SUFFIXES:
         return False
     return bool(path.suffix) or _FOLDER.fullmatch(path.parent.name) is not None or path.name in _WITHOUT_SUFFIX

@@ -43,6 +43,7 @@ class ExportReport:
     files: int
     written_bytes: int
     wall_s: float
+    copies: int = 0  # chosen checkpoints that are exact copies of others, and were left out
 
 
 def contents_of(zoo: Zoo) -> list[Contents]:

@@ -1,6 +1,6 @@
 """Integrity: every byte of a run, held against what the run says of itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError, UnreachableError
 from zoo_pipeline.models.layout import Layout
+from zoo_pipeline.store.analyses import read_analysis
 from zoo_pipeline.store.rundir import CHECKPOINTS, MODELS, RunDirectory, is_imported
 from zoo_pipeline.store.schema import buffers_schema, checkpoint_schema
 from zoo_pipeline.store.shards import open_shard, read_footer, read_layout, sha256_of, vector_rows
-from zoo_pipeline.store.survey import group_counts, survey
+from zoo_pipeline.store.survey import OF_ALL, group_counts, sound_manifest, survey
 
 _THREADS = 8
 _IDS = ("model_id", "epoch")
@@ -46,19 +47,20 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
     Of each shard, what `survey` looks at; besides, its seal and the checksum of every page, the file's hash, where the
     manifest has it, the order and number of its rows, nulls, what is not finite in models that are not flagged, and its
     buffers. Of all, that their layouts agree, that no model comes twice, and that models.parquet lists these models.
+    Analyses are read, too.
 
     Args:
         run: the run.
         threads: shards that are read at a time; one row group of each is held.
 
     Returns:
-        As `survey`, with all faults among `damaged`, and `bytes`: how many were read.
+        As `survey`, with all faults among `damaged` and `damaged_analyses`, and `bytes`: how many were read of shards.
 
     Raises:
         StoreError: not a run directory.
     """
     found = survey(run)
-    spec, manifest = run.spec, run.manifest
+    spec, (manifest, _) = run.spec, sound_manifest(run)
     claimed = is_imported(spec)
     hashes = {str(line["shard"]): str(line["sha256"]) for line in manifest["shards"]} if manifest is not None else {}
     present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}
@@ -77,11 +79,23 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
         damaged[MODELS] = fault
     return found | {
         "damaged": dict(sorted(damaged.items())),
-        "done": found["shards"] - len(set(damaged) - {MODELS}) - sum(name != MODELS for name in found["missing"]),
+        "done": found["shards"] - len(set(damaged) - OF_ALL) - sum(name != MODELS for name in found["missing"]),
         "groups": group_counts(found["groups"]["all"], damaged, found["missing"]),
         "complete": found["complete"] and not damaged,
         "bytes": sum(one.bytes for one in read.values()),
+        "damaged_analyses": dict(_damaged_analyses(run, found["analyses"])),
     }
+
+
+def _damaged_analyses(run: RunDirectory, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Analyses that cannot be read, and why."""
+    for name in names:
+        try:
+            read_analysis(run.files, name)
+        except UnreachableError:
+            raise
+        except StoreError as error:
+            yield name, str(error)
 
 
 def _read(run: RunDirectory, name: str, sha256: str | None, *, claimed: bool) -> Read:
@@ -188,6 +202,8 @@ def _fault_of_models(run: RunDirectory, manifest: dict[str, Any], spec: dict[str
     try:
         with open_shard(run.files, MODELS) as file:
             listed = file.read(use_threads=False)["model_id"].to_numpy()
+        if isinstance(told, dict) and told.get("rows", len(listed)) != len(listed):
+            return f"{run.files.at(MODELS)}: has {plural(len(listed), 'row')}, the manifest says {told['rows']!r:.80}"
         if isinstance(told, dict) and told.get("sha256") not in (None, run.files.sha256(MODELS)):
             return f"{run.files.at(MODELS)}: is not the file that the manifest lists (its sha256 is another)"
     except UnreachableError:

@@ -5,6 +5,7 @@ from typing import Any
 from zoo_pipeline.plan import Group, Plan
 from zoo_pipeline.ranges import group_of
 from zoo_pipeline.store.rundir import MANIFEST, MODELS, RunDirectory
+from zoo_pipeline.store.survey import OF_ALL
 
 
 def remove_damaged(run: RunDirectory, plan: Plan, found: dict[str, Any]) -> list[int]:
@@ -25,7 +26,7 @@ def remove_damaged(run: RunDirectory, plan: Plan, found: dict[str, Any]) -> list
     Raises:
         StoreError: something cannot be removed.
     """
-    lost = {*found["damaged"], *(found["missing"] if found["manifest"] else ())} - {MODELS}
+    lost = {*found["damaged"], *(found["missing"] if found["manifest"] else ())} - OF_ALL
     harmed = {group_of(name) for name in lost}
     groups = [group for group in plan.groups if group_of(group.ranges[0].shard) in harmed]
     names = [name for group in groups for name in _shards(run, group)]

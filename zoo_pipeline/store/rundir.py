@@ -21,6 +21,7 @@ FAILURES, PROGRESS, IMPORT = "failures", "progress.json", "import.json"
 # In the order in which they are removed: what claims completeness goes first.
 PARTS = (MANIFEST, REPORT, ANALYSIS, MODELS, CHECKPOINTS, BUFFERS, STATES, FAILURES, PROGRESS, ENGINE, IMPORT, SPEC)
 _SHARD = {"shard", "rows", "bytes", "sha256"}
+_DAMAGED = "the run is damaged, zoo verify RUN says what mends it"
 LIBRARIES = ("torch", "numpy", "pyarrow", "ray", "scikit-learn")
 
 
@@ -142,7 +143,7 @@ class RunDirectory:
         manifest = self._read_json(MANIFEST)
         shards = manifest.get("shards")
         if not isinstance(shards, list) or not all(map(_is_line, shards)):
-            raise StoreError(f"{self.files.at(MANIFEST)}: lists no shards as docs/format.md says; the run is damaged")
+            raise StoreError(f"{self.files.at(MANIFEST)}: lists no shards as docs/format.md says; {_DAMAGED}")
         return manifest
 
     def publish_manifest(self, manifest: dict[str, Any]) -> None:
@@ -183,10 +184,10 @@ class RunDirectory:
         try:
             content = json.loads(self.files.read(name))
         except (ValueError, RecursionError) as error:
-            remedy = "restore it from a copy; no other file has what it says" if name == SPEC else "the run is damaged"
+            remedy = "restore it from a copy; no other file has what it says" if name == SPEC else _DAMAGED
             raise StoreError(f"{self.files.at(name)}: not readable as JSON ({error}); {remedy}") from None
         if not isinstance(content, dict):
-            raise StoreError(f"{self.files.at(name)}: expected a JSON object; the run is damaged")
+            raise StoreError(f"{self.files.at(name)}: expected a JSON object; {_DAMAGED}")
         return content
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 from zoo_pipeline.counts import plural
 from zoo_pipeline.errors import StoreError, UnreachableError
+from zoo_pipeline.plan import FORMAT_VERSION
 from zoo_pipeline.ranges import group_of, shard_name
 from zoo_pipeline.store.analyses import analysis_exists
 from zoo_pipeline.store.failures import failures
 from zoo_pipeline.store.pulse import pulse
-from zoo_pipeline.store.rundir import ANALYSIS, CHECKPOINTS, MODELS, PARTS, REPORT, STATES, RunDirectory
+from zoo_pipeline.store.rundir import ANALYSIS, CHECKPOINTS, MANIFEST, MODELS, PARTS, REPORT, STATES, RunDirectory
 from zoo_pipeline.store.shards import read_footer
 
 _THREADS = 8
+OF_ALL = {MANIFEST, MODELS}  # files that are of no group
 
 
 def survey(run: RunDirectory) -> dict[str, Any]:
@@ -23,7 +25,8 @@ def survey(run: RunDirectory) -> dict[str, Any]:
     Raises:
         StoreError: not a run directory.
     """
-    spec, manifest = run.spec, run.manifest
+    spec = run.spec
+    manifest, fault = sound_manifest(run)
     listed = {str(line["shard"]): line for line in manifest["shards"]} if manifest is not None else {}
     expected = list(listed) if manifest is not None else _expected(spec)
     present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}
@@ -33,14 +36,16 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         footers, sizes, faults = zip(*looked, strict=True) if found else ((), (), ())
     damaged = {name: fault for name, fault in zip(found, faults, strict=True) if fault}
     damaged |= _broken({name: footer for name, footer in zip(found, footers, strict=True) if name not in damaged})
+    done = len(found) - len(damaged)
+    damaged |= {MANIFEST: fault} if fault else {}
     return {
         "run": run.root,
         "name": spec["name"],
         "spec_hash": spec["spec_hash"],
         "complete": manifest is not None and len(found) == len(expected) and not damaged and run.files.exists(MODELS),
-        "manifest": manifest is not None,
+        "manifest": manifest is not None or bool(fault),
         "shards": len(expected),
-        "done": len(found) - len(damaged),
+        "done": done,
         "groups": group_counts(len(set(map(group_of, expected))), damaged, set(expected) - present),
         "bytes": sum(sizes),
         "failed": failures(run),
@@ -51,6 +56,7 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         "foreign": sorted(present - set(expected)) + [name for name in run.files.names() if _is_foreign(name)],
         "states": len(run.files.names(STATES)),
         "analyses": [name for name in run.files.names(ANALYSIS) if analysis_exists(run.files, name)],
+        "damaged_analyses": {},
         "report": run.files.exists(REPORT),
     }
 
@@ -63,8 +69,26 @@ def group_counts(groups: int, damaged: Iterable[str], missing: Iterable[str]) ->
         damaged: names of shards.
         missing: names of shards.
     """
-    harmed, lacking = ({group_of(name) for name in names if name != MODELS} for names in (damaged, missing))
+    harmed, lacking = ({group_of(name) for name in {*names} - OF_ALL} for names in (damaged, missing))
     return {"all": groups, "done": groups - len(harmed | lacking), "damaged": len(harmed)}
+
+
+def sound_manifest(run: RunDirectory) -> tuple[dict[str, Any] | None, str]:
+    """The manifest, None where there is none that is sound; and what is wrong with it, or an empty string."""
+    try:
+        manifest = run.manifest
+    except UnreachableError:
+        raise
+    except StoreError as error:
+        return None, str(error)
+    if manifest is None:
+        return None, ""
+    rows = sum(line["rows"] for line in manifest["shards"])
+    expected = {"format_version": FORMAT_VERSION, "spec_hash": run.spec["spec_hash"], "checkpoints": rows}
+    for key, value in expected.items():
+        if manifest.get(key, value) != value:
+            return None, f"{run.files.at(MANIFEST)}: says {key} {manifest[key]!r:.80}, expected {value!r}"
+    return manifest, ""
 
 
 def _is_foreign(name: str) -> bool:
