@@ -539,14 +539,14 @@ def test_a_trainers_state_hides_nothing_of_the_trial_above_it(zoo, tmp_path):
         torch.save(state(zoo, values), folder / "model.pt")
         history = [{"step": 10 * at, "eval_loss": at / 4} for at in range(epoch + 1)]
         (folder / "trainer_state.json").write_text(json.dumps({"train_batch_size": 8, "log_history": history}))
-    (trial / "params.json").write_text(json.dumps({"optim::lr": 0.5, "seed": 7}))
+    (trial / "params.json").write_text(json.dumps({"optim::lr": 0.5, "seed": 7, "training::batchsize": 16}))
     lines = [{"training_iteration": at, "test_loss": at / 2, "step": 10 * at} for at in range(4)]
     (trial / "result.json").write_text("\n".join(map(json.dumps, lines)))
     found = imported(str(tmp_path / "tree"), "--out", str(tmp_path / "run"))
     assert found.checkpoints()["test_loss"].to_pylist() == [0, 0.5, 1, 1.5]
     assert found.checkpoints()["step"].to_pylist() == [0, 10, 20, 30]
     assert found.models.select(["learning_rate", "seed", "batch_size"]).to_pylist() == [
-        {"learning_rate": 0.5, "seed": 7, "batch_size": 8}
+        {"learning_rate": 0.5, "seed": 7, "batch_size": 16}
     ]
     (trial / "checkpoint_000003" / "trainer_state.json").write_text("{")
     (trial / "params.json").write_text("[]")

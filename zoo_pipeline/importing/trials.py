@@ -142,11 +142,18 @@ def read_trial(read: Callable[[str], bytes], present: frozenset[str], epochs: Se
 def _logged(
     read: Callable[[str], bytes], present: frozenset[str], hyperparameters: dict[str, Any], troubles: list[str]
 ) -> tuple[Metrics, Metrics]:
-    """Metrics by epoch, as Lightning has them, and by step, as Hugging Face's Trainer does; hyperparameters of both."""
+    """Metrics by epoch, as Lightning has them, and by step, as Hugging Face's Trainer does.
+
+    Args:
+        read: as of `read_trial`, as is the next.
+        present: names of files.
+        hyperparameters: those of both are added to these.
+        troubles: what cannot be read is added to these.
+    """
     metrics, by_step = {}, {}
     if HPARAMS in present:
         try:
-            hyperparameters |= _columns(read_hparams(read))
+            _add(hyperparameters, _columns(read_hparams(read)))
         except ConfigError as error:
             troubles.append(str(error))
         except (StoreError, ValueError) as error:
@@ -161,11 +168,16 @@ def _logged(
     if TRAINER in present:
         try:
             own, measured = read_trainer_state(read)
-            hyperparameters |= own
+            _add(hyperparameters, own)
             by_step = {step: _numbers(values) for step, values in measured.items()}
         except (StoreError, ValueError) as error:
             troubles.append(f"{TRAINER}: {error}")
     return metrics, by_step
+
+
+def _add(known: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add what is not known yet."""
+    known |= {name: value for name, value in more.items() if name not in known}
 
 
 def _columns(said: dict[str, Any]) -> dict[str, Any]:
