@@ -256,9 +256,8 @@ def test_a_damaged_table_of_an_analysis_is_found(small_run, tmp_path, capsys):
     path.write_bytes(whole[:100])
     capsys.readouterr()
     assert main(["verify", str(run)]) == 1
-    told = capsys.readouterr()
-    assert "run zoo analyze again with --overwrite" in told.out
-    assert told.err == "zoo: the run is whole, but an analysis is not; make that again\n"
+    assert capsys.readouterr().err == "zoo: the run is whole, but an analysis is not; make that again\n"
+    assert "run zoo analyze again with --overwrite" in verified(run)["damaged_analyses"]["default"]
     assert main(["verify", str(run), "--repair", "--executor", "inline"]) == 1, "nothing is to be trained"
     assert main(["analyze", str(run), "--overwrite", "--executor", "inline"]) == 0
     assert main(["verify", str(run)]) == 0
