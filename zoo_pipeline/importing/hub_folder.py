@@ -203,7 +203,7 @@ def _told(rows: list[tuple[int, int, dict[str, float]]]) -> Iterator[dict[str, A
         by_epoch.setdefault(epoch, []).append((step, metrics))
     for epoch, measured in by_epoch.items():
         if epoch >= 0:
-            alike = all(metrics == measured[0][1] for _, metrics in measured)
+            alike = len({json.dumps(metrics) for _, metrics in measured}) == 1  # in which NaN is NaN
             yield {ITERATION: epoch, **(measured[0][1] if alike else {})}
             if alike:
                 continue

@@ -60,7 +60,8 @@ def verify(run: RunDirectory, threads: int = _THREADS) -> dict[str, Any]:
         StoreError: not a run directory.
     """
     found = survey(run)
-    spec, (manifest, _) = run.spec, sound_manifest(run)
+    spec = run.spec
+    manifest, _ = sound_manifest(run, spec)
     claimed = is_imported(spec)
     hashes = {str(line["shard"]): str(line["sha256"]) for line in manifest["shards"]} if manifest is not None else {}
     present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}

@@ -26,7 +26,7 @@ def survey(run: RunDirectory) -> dict[str, Any]:
         StoreError: not a run directory.
     """
     spec = run.spec
-    manifest, fault = sound_manifest(run)
+    manifest, fault = sound_manifest(run, spec)
     listed = {str(line["shard"]): line for line in manifest["shards"]} if manifest is not None else {}
     expected = list(listed) if manifest is not None else _expected(spec)
     present = {f"{CHECKPOINTS}/{name}" for name in run.files.names(CHECKPOINTS)}
@@ -73,7 +73,7 @@ def group_counts(groups: int, damaged: Iterable[str], missing: Iterable[str]) ->
     return {"all": groups, "done": groups - len(harmed | lacking), "damaged": len(harmed)}
 
 
-def sound_manifest(run: RunDirectory) -> tuple[dict[str, Any] | None, str]:
+def sound_manifest(run: RunDirectory, spec: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
     """The manifest, None where there is none that is sound; and what is wrong with it, or an empty string."""
     try:
         manifest = run.manifest
@@ -84,7 +84,7 @@ def sound_manifest(run: RunDirectory) -> tuple[dict[str, Any] | None, str]:
     if manifest is None:
         return None, ""
     rows = sum(line["rows"] for line in manifest["shards"])
-    expected = {"format_version": FORMAT_VERSION, "spec_hash": run.spec["spec_hash"], "checkpoints": rows}
+    expected = {"format_version": FORMAT_VERSION, "spec_hash": spec["spec_hash"], "checkpoints": rows}
     for key, value in expected.items():
         if manifest.get(key, value) != value:
             return None, f"{run.files.at(MANIFEST)}: says {key} {manifest[key]!r:.80}, expected {value!r}"
